@@ -13,9 +13,9 @@ import (
 
 const module = "github.com/rollcall-scim/rollcall"
 
-// arrows is the dependency drawing of ARCHITECTURE.md as a table: what each
-// package of ours may import of ours. A folder that is not here may import
-// nothing and fails the test, so a new room is drawn before it is built.
+// arrows lists for each package of ours which other packages of ours it may import, as
+// ARCHITECTURE.md draws it. Packages are also called rooms. The test fails for a package that is
+// not in the list, so a new package is added here and to ARCHITECTURE.md first.
 var arrows = map[string][]string{
 	// Languages: import nothing of ours.
 	"scim":           {},
@@ -70,12 +70,13 @@ var arrows = map[string][]string{
 	"runner":           {"event"},
 	"outbox":           {"notification", "internal/outbound"},
 
-	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
+	// The frame of all pages, and the two sets of pages. Both sets import the frame. Neither set
+	// imports the other, and the frame imports neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/secret", "internal/session", "internal/visible", "internal/inert"},
 	"console/sitepages":      {"console", "scim", "saml", "oidc", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
 	"console/directorypages": {"console", "oidc", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "notification", "internal/codeflow", "internal/demosignin", "internal/live", "internal/onetime", "internal/phrase", "internal/web"},
 
-	// Entry: wires everything; nobody imports it.
+	// Entry: imports everything, and no package imports it.
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
@@ -98,8 +99,8 @@ var arrows = map[string][]string{
 	"internal/cmd/interop":     {"internal/binary", "internal/foreign", "provision/templates"},
 }
 
-// forbidden names packages outside the module that a band must not touch:
-// languages and domains know no network, no SQL, no pages, no environment.
+// forbidden lists for each package the packages of others that it must not import. Languages and
+// domains must not use the network, SQL, pages or the environment.
 var forbidden = map[string][]string{
 	"scim":           {"net", "net/http", "database/sql", "os", "log", "log/slog", "time/tzdata", "math/rand", "crypto/rand", "context", "html/template", "reflect"},
 	"refusal":        {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "context", "html/template", "reflect"},
@@ -195,7 +196,7 @@ func permits(allowed []string, to string) bool {
 	return false
 }
 
-// goFiles returns the imports of every Go file of the module that is not a test.
+// goFiles returns the imports of every Go file of the module, without test files.
 func goFiles(t *testing.T) map[string][]string {
 	t.Helper()
 	files := map[string][]string{}

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// casesFile lists the faults that were found at the company's end, each with the tests that show
-// what is right.
+// casesFile lists the faults that the engine once had, each with the tests that show the right
+// behaviour.
 const casesFile = "provision/testdata/cases.md"
 
-// TestEveryCaseHasItsTest checks that casesFile has every case by its number, and that each case
-// names tests which exist.
+// TestEveryCaseHasItsTest checks that no number of a case is missing in casesFile, and that the
+// tests that each case names exist.
 func TestEveryCaseHasItsTest(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(casesFile)

@@ -17,7 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestDocsLeadSomewhere checks that every file and picture that README, ARCHITECTURE and docs name is there.
+// TestDocsLeadSomewhere checks that every file and picture to which README, ARCHITECTURE and docs
+// link exists.
 func TestDocsLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	pages := []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}
@@ -42,7 +43,8 @@ func TestDocsLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestEveryExchangeIsInTheDocs checks that whoever looks for what a client gets finds every recorded exchange.
+// TestEveryExchangeIsInTheDocs checks that docs/clients.md or docs/divergences.md names every
+// recorded exchange with a client.
 func TestEveryExchangeIsInTheDocs(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("docs/clients.md")
@@ -65,7 +67,8 @@ func TestEveryExchangeIsInTheDocs(t *testing.T) {
 	}
 }
 
-// TestSecurityNamesTestsThatExist holds docs/security.md to the tests that it names, and every fuzz target to be named there.
+// TestSecurityNamesTestsThatExist checks that every test that docs/security.md names exists, and
+// that docs/security.md names every fuzz test.
 func TestSecurityNamesTestsThatExist(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("docs/security.md")
@@ -104,7 +107,7 @@ func TestSecurityNamesTestsThatExist(t *testing.T) {
 	}
 }
 
-// testFiles are the texts of the test files of each folder.
+// testFiles returns the contents of all test files, by their folder.
 func testFiles(t *testing.T) map[string][]string {
 	t.Helper()
 	tests := map[string][]string{}
@@ -123,7 +126,8 @@ func testFiles(t *testing.T) map[string][]string {
 	return tests
 }
 
-// TestSecurityNamesTheLimits holds the table of limits in docs/security.md to the code.
+// TestSecurityNamesTheLimits checks that the table of limits in docs/security.md has the limits of
+// the code.
 func TestSecurityNamesTheLimits(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("docs/security.md")
@@ -156,7 +160,8 @@ func TestSecurityNamesTheLimits(t *testing.T) {
 	}
 }
 
-// TestTheGuideAndItsTestHaveTheSameSteps holds docs/guide.md to the browser test that follows it.
+// TestTheGuideAndItsTestHaveTheSameSteps checks that docs/guide.md has every step of the browser
+// test that follows the guide.
 func TestTheGuideAndItsTestHaveTheSameSteps(t *testing.T) {
 	t.Parallel()
 	guide, err := os.ReadFile("docs/guide.md")

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// plainForms are the forms that CONTRIBUTING.md asks writers to avoid, each with what to write instead.
-// A line is searched for a form only if it contains the word.
+// plainForms are the forms that CONTRIBUTING.md asks writers to avoid, each with what to write
+// instead. form is a regular expression. A line is searched for it only if the line contains word,
+// which is faster.
 var plainForms = []struct{ word, form, instead string }{
 	{"etter", `(?i)\bletter[- ]cases?\b`, "case"},
 	{" text", `\b[Aa] text\b`, "a string, or what it is: a message, a line"},
@@ -22,8 +23,8 @@ var plainForms = []struct{ word, form, instead string }{
 	{"else's", `(?i)\bnobody else's\b|\bsomebody else's\b`, "another person's"},
 }
 
-// unread are the folders and files whose sentences have not been gone over yet. A path leaves the list when it has been; one
-// without any of the forms must leave it.
+// unread lists the files and folders that may still contain avoided forms, because nobody has
+// revised them yet. The test fails if an entry contains none any more.
 var unread = []string{}
 
 // TestPlainEnglish looks for the avoided forms in code, pages and documents.
@@ -38,8 +39,8 @@ func TestPlainEnglish(t *testing.T) {
 	for _, f := range plainForms {
 		rules = append(rules, rule{f.word, regexp.MustCompile(f.form), f.instead})
 	}
-	found := map[string]int{} // by the entry of unread that covers the file
-	// Landed migrations are never edited, and testdata holds what others write.
+	found := map[string]int{} // how many avoided forms were found, by the entry of unread that covers the file
+	// Released migrations are never edited, and other projects wrote much of testdata.
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -56,7 +57,7 @@ func TestPlainEnglish(t *testing.T) {
 		default:
 			return nil
 		}
-		// The list itself, and the page that teaches it.
+		// Skip this list itself, and the page that explains it.
 		if path == "plain_english_test.go" || path == "CONTRIBUTING.md" {
 			return nil
 		}
@@ -91,7 +92,7 @@ func TestPlainEnglish(t *testing.T) {
 	}
 }
 
-// unreadPath returns the entry of unread that covers path, or "".
+// unreadPath returns the entry of unread that covers a path, or "" if none does.
 func unreadPath(path string) string {
 	for _, entry := range unread {
 		if path == entry || strings.HasPrefix(path, entry+"/") {

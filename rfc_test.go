@@ -95,7 +95,7 @@ func citations(line string) []citation {
 	return found
 }
 
-// rfcSections reads testdata/rfc-sections.txt.
+// rfcSections returns the sections that testdata/rfc-sections.txt lists.
 func rfcSections(t *testing.T) map[citation]bool {
 	t.Helper()
 	text, err := os.ReadFile("testdata/rfc-sections.txt")

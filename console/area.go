@@ -25,7 +25,7 @@ const (
 // maxFormBytes limits the body of a request if the route sets no limit.
 const maxFormBytes = 256 << 10
 
-// Route is one route of an area. V is the type of the guard's result, which describes the visitor.
+// Route is one route of a page set. V is the type of the guard's result, which describes the visitor.
 type Route[V any] struct {
 	Pattern      string // the method and the path, such as "GET /c/{site}/admin/people"
 	Access       Access
@@ -39,7 +39,7 @@ type RouteInfo struct {
 	Access  Access
 }
 
-// ListRoutes lists the routes of an area, without their handlers.
+// ListRoutes lists the routes of a page set, without their handlers.
 func ListRoutes[V any](tables ...[]Route[V]) (list []RouteInfo) {
 	for _, table := range tables {
 		for _, rt := range table {
@@ -49,8 +49,9 @@ func ListRoutes[V any](tables ...[]Route[V]) (list []RouteInfo) {
 	return list
 }
 
-// Area serves the routes of one half of the console. A guard checks each request first.
-type Area[V any] struct {
+// PageSet serves the routes of one page set: those of sites, or those of operators. A guard checks
+// each request first. V is the type of the guard's result, which describes the visitor.
+type PageSet[V any] struct {
 	Console *Console
 	// Tables hold the routes. The first table that has a route for the request responds. There can
 	// be several tables, because one ServeMux cannot hold both /d/sign-in/{secret} and
@@ -68,9 +69,9 @@ type Area[V any] struct {
 	Frame func(v V) Page
 }
 
-// Handler returns the handler of the area. It panics if two routes of a table conflict, so a test
-// calls it for both areas.
-func (a Area[V]) Handler() http.Handler {
+// Handler returns the handler of the page set. It panics if two routes of a table conflict, so a
+// test calls it for both page sets.
+func (a PageSet[V]) Handler() http.Handler {
 	var muxes []*http.ServeMux
 	for _, table := range a.Tables {
 		mux := http.NewServeMux()
@@ -114,7 +115,7 @@ func (a Area[V]) Handler() http.Handler {
 	return cross.Handler(dispatch)
 }
 
-func (a Area[V]) serve(rt Route[V]) http.Handler {
+func (a PageSet[V]) serve(rt Route[V]) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limit := rt.MaxBodyBytes
 		if limit == 0 {
@@ -194,6 +195,7 @@ type OldSignIn struct{ RenewURL string }
 
 func (e *OldSignIn) Error() string { return "the sign-in is too old for this page" }
 
+// ErrNotFound is the error for an address that leads to nothing.
 var ErrNotFound = &PageError{
 	Status: http.StatusNotFound, Title: "There is nothing here",
 	Text: "The address may be mistyped, or what it showed is gone.",

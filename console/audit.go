@@ -202,6 +202,8 @@ func (a AuditLog) newFilter(form url.Values, q event.Query, wrong *FieldError) a
 	return f
 }
 
+// kindOptions returns the options of the filter by kind of event. here is the value of the selected
+// option.
 func (a AuditLog) kindOptions(here string) []choiceGroup {
 	groups := []choiceGroup{{Options: SelectOption(here, []Option{{Value: "", Text: "Everything"}})}}
 	for _, k := range event.Kinds {
@@ -217,6 +219,8 @@ func (a AuditLog) kindOptions(here string) []choiceGroup {
 	return groups
 }
 
+// scopeOptions returns the options of the filter by site or directory. here is the value of the
+// selected option.
 func (a AuditLog) scopeOptions(here string) []choiceGroup {
 	sites, directories := choiceGroup{Title: "Sites"}, choiceGroup{Title: "Directories"}
 	for _, p := range a.Places {
@@ -340,6 +344,7 @@ func (a AuditLog) newRow(form url.Values, e event.Event) auditRow {
 	return row
 }
 
+// placeName returns the words that name the site, the directory or the installation of an event.
 func (a AuditLog) placeName(s event.Scope) string {
 	if s.Kind == event.KindInstallation {
 		return "the installation"

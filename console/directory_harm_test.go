@@ -125,7 +125,7 @@ func TestPlan_is_made_by_a_button(t *testing.T) {
 func TestApplicationSettings_rename_and_delete(t *testing.T) {
 	t.Parallel()
 	o, key, _ := provisioned(t)
-	h := must(o.directories.OpenID(t.Context(), directory.ID(key.Directory)))
+	h := must(o.directories.OpenByID(t.Context(), directory.ID(key.Directory)))
 	b := o.operator()
 	list := b.get("/d/contoso/applications").wantWords("Acme")
 	page := list.click("Rename or delete").wantStatus(http.StatusOK).wantWords("3 assignments", "0 linked accounts")

@@ -92,7 +92,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		sites:       &site.Sites{Store: store.Sites{DB: db}, Now: now, NewID: newID},
 		rosters:     &roster.Rosters{Store: store.Rosters{DB: db}, Now: now, NewID: newID},
 	}
-	mailer, err := outbox.New(outbox.Options{URL: "smtp://" + o.box.Addr + "?tls=none", From: "rollcall@contoso.example"})
+	mailer, err := outbox.NewSMTP(outbox.SMTPOptions{URL: "smtp://" + o.box.Addr + "?tls=none", From: "rollcall@contoso.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +100,11 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	o.webhooks = &notification.Webhooks{Store: store.Notifications{DB: db}, Poster: outbox.Webhooks{Client: client}, Sealer: sealer, PublicURL: "https://rollcall.example", Now: now, NewID: newID}
 	o.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
+		Sources: source.Opener(o.directories.OpenByID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	o.engine = &provision.Engine{
 		Store: store.Provisioning{DB: db}, Plans: store.Provisioning{DB: db}, Drifts: store.Provisioning{DB: db}, Discoveries: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
+		Sources: source.Opener(o.directories.OpenByID), Attributes: source.UserAttributes{},
 	}
 	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
 	if err != nil {
@@ -250,7 +250,8 @@ func (o *office) cycle(h *directory.Handle, a directory.Application) provision.C
 	return report
 }
 
-// press sends the form of the button whose text begins so, with the button's own name, value and address, as a browser does.
+// press sends the form of the button whose text begins so, with the button's own name, value and
+// address, as a browser does.
 func (s *shown) press(button string, change url.Values) *shown {
 	s.b.t.Helper()
 	form, pressed := s.button(button)

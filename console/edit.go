@@ -194,6 +194,8 @@ func MergeEdit(form url.Values, fields []EditField, stored map[string]string) (M
 // NormalizeLineBreaks replaces the line breaks \r\n, which browsers send, with \n.
 func NormalizeLineBreaks(value string) string { return strings.ReplaceAll(value, "\r\n", "\n") }
 
+// addConflict adds a field that has two values: the user's own value, and the value that is stored
+// now.
 func (m *MergedEdit) addConflict(f EditField, mine, now string) {
 	m.Conflicts = append(m.Conflicts, editConflict{Name: f.Name, Label: f.Label, Choices: []Choice{
 		{Name: f.Name, Value: mine, Text: f.ShownValue(mine), Help: "Your value"},

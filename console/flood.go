@@ -45,6 +45,8 @@ func (c *Console) RefuseStart(w http.ResponseWriter, r *http.Request) error {
 // UncountStart undoes the count of a sign-in that has succeeded.
 func (c *Console) UncountStart(r *http.Request) { c.starts.UndoCount(web.SiteSource(r)) }
 
+// tooManySignIns returns the error for a client that must wait. what is the verb that says what its
+// sign-ins did too often: "failed" or "began".
 func tooManySignIns(w http.ResponseWriter, wait time.Duration, what string) error {
 	w.Header().Set("Retry-After", web.Seconds(wait))
 	return &PageError{

@@ -14,8 +14,9 @@ type RetainedLog struct {
 	Name string
 }
 
-// RetentionText says how long the entries of an owner's logs are kept, and that entries from before
-// some day have been removed. Each sentence begins with a space.
+// RetentionText returns sentences about the logs of a site or directory, owner. They say how long
+// entries are kept, and that entries from before some day have been removed. Each sentence begins
+// with a space.
 func (c *Console) RetentionText(ctx context.Context, owner string, logs ...RetainedLog) (text string, err error) {
 	if c.Options.Retention == nil {
 		return "", nil

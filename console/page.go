@@ -82,6 +82,7 @@ func MarkCurrent(menu []MenuItem, path string) []MenuItem {
 	return menu
 }
 
+// isUnder reports whether a path is root or begins with root as a folder.
 func isUnder(path, root string) bool {
 	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(root, "/"))
 	return ok && (rest == "" || rest[0] == '/')

@@ -29,6 +29,7 @@ func asRefusal(err error) (*refusal.Error, bool) {
 	return refusal.New(kindOfStatus(wire.Status), "", "%s", wire.Detail), true
 }
 
+// kindOfStatus returns the kind of refusal that fits an HTTP status.
 func kindOfStatus(status int) refusal.Kind {
 	switch status {
 	case http.StatusUnauthorized:

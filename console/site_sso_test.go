@@ -81,7 +81,7 @@ func TestSingleSignOnIsSetUpWithThePageAlone(t *testing.T) {
 	// What would change is shown before it is saved.
 	ask := page.submit("Import", url.Values{"metadata": {idp.Metadata()}}).wantStatus(http.StatusOK)
 	ask.wantWords("The identity provider changes from nothing to " + idp.EntityID)
-	if c, err := w.pages.SSO.Connection(t.Context(), s); err != nil || c.Ready() {
+	if c, err := w.pages.SSO.Connection(t.Context(), s); err != nil || c.IsReady() {
 		t.Fatalf("saved already: %+v, %v", c, err)
 	}
 	page = ask.submit("Save the identity provider", nil).wantStatus(http.StatusOK).wantWords("The identity provider is saved")

@@ -55,6 +55,8 @@ func RelativeTime(t, now time.Time) string {
 	return text + " ago"
 }
 
+// SpellDuration returns a duration in its largest unit, such as "3 minutes". It returns "" for a
+// duration of less than a second.
 func SpellDuration(d time.Duration) string {
 	units := []struct {
 		size time.Duration

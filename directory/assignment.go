@@ -118,7 +118,7 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 		text += " with the role " + wanted.DisplayName
 		values = append(values, event.Changed("role", nil, wanted.DisplayName))
 	}
-	return true, h.recordAssignment(ctx, tx, what, a, name, wanted.ID, actor, text, now, values...)
+	return true, h.appendAssignmentEvent(ctx, tx, what, a, name, wanted.ID, actor, text, now, values...)
 }
 
 // Unassign removes the direct assignments of users and groups to an application. It returns how
@@ -130,7 +130,7 @@ func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []s
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordAssignment(ctx, tx, event.AssignmentRemoved, a, name, "", actor, "is no longer assigned to "+a.Name, now)
+		return true, h.appendAssignmentEvent(ctx, tx, event.AssignmentRemoved, a, name, "", actor, "is no longer assigned to "+a.Name, now)
 	})
 }
 
@@ -169,7 +169,7 @@ func (h *Handle) assignEach(ctx context.Context, application string, objectIDs [
 	return total, nil
 }
 
-func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a Application, m memberName, role, actor, text string, at time.Time, values ...event.Change) error {
+func (h *Handle) appendAssignmentEvent(ctx context.Context, tx Tx, name string, a Application, m memberName, role, actor, text string, at time.Time, values ...event.Change) error {
 	who := m.label
 	if m.kind == GroupKind {
 		who = "Group" + strings.TrimPrefix(who, "group")

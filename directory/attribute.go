@@ -149,6 +149,7 @@ func aliases() map[string]string {
 	}
 }
 
+// squeezeName returns a name in lower case, without spaces, underscores, hyphens and full stops.
 func squeezeName(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch r {

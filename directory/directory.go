@@ -59,8 +59,8 @@ func (ds *Directories) OpenNamed(ctx context.Context, name string) (*Handle, err
 	return ds.Open(d), nil
 }
 
-// OpenID opens the directory with an id. It returns refusal.NotFound if there is none.
-func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
+// OpenByID opens the directory with an id. It returns refusal.NotFound if there is none.
+func (ds *Directories) OpenByID(ctx context.Context, id ID) (*Handle, error) {
 	d, err := ds.Store.Directory(ctx, id)
 	if errors.Is(err, refusal.NotFound) {
 		return nil, notFound("there is no directory with the id %s", id)

@@ -147,7 +147,7 @@ func TestDirectories(t *testing.T) {
 			t.Errorf("got %v, %v, want adatum and contoso", all, err)
 		}
 		c.add(t, "Ada Lovelace")
-		adatum, err := c.all.OpenID(ctx, all[0].ID)
+		adatum, err := c.all.OpenByID(ctx, all[0].ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestDirectories(t *testing.T) {
 		wantError(t, err, refusal.NotFound, "directory adatum is gone")
 		_, _, err = adatum.PutUser(ctx, directory.User{Attributes: map[string]any{"userPrincipalName": "a@b"}}, "cli")
 		wantError(t, err, refusal.NotFound, "directory adatum is gone")
-		_, err = c.all.OpenID(ctx, all[0].ID)
+		_, err = c.all.OpenByID(ctx, all[0].ID)
 		wantError(t, err, refusal.NotFound)
 	})
 }

@@ -16,6 +16,12 @@
 // Every change writes its event in the same transaction. Changes reads these events, so no
 // committed change can be missed.
 //
+// The comments use these words. A position is the place of an event in the order of all events. An
+// object is a user or a group, and its object id is its attribute objectId. UPN is short for
+// userPrincipalName. A folded string is in the form in which strings are compared without regard to
+// case. A refusal is an error that says which rule a request breaks; see package refusal. The cause
+// of a change is the import that made it.
+//
 // Other packages read files (directory/csv), run SQL (store) and show pages (console). Package
 // provision decides what an application does with a user, and defines the interface that
 // directory/source implements.

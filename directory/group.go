@@ -184,6 +184,8 @@ func checkVisibleGroup(before, after Group) error {
 	return nil
 }
 
+// changedGroupValues returns the attributes in which two states of a group differ: their names, and
+// their values for an event.
 func changedGroupValues(before, after Group) (names []string, values []event.Change) {
 	value := func(text string) any {
 		if text == "" {
@@ -335,6 +337,8 @@ func (h *Handle) PutGroup(ctx context.Context, g Group, actor string) (Group, bo
 	return after, did, err
 }
 
+// putGroup creates a group, or replaces the group with the same object id. The bool reports whether
+// anything changed.
 func (h *Handle) putGroup(ctx context.Context, tx Tx, g Group, actor string) (Group, bool, error) {
 	before, err := Group{}, error(refusal.NotFound)
 	if g.ObjectID != "" {
@@ -349,6 +353,7 @@ func (h *Handle) putGroup(ctx context.Context, tx Tx, g Group, actor string) (Gr
 	return h.replaceGroup(ctx, tx, before, g, actor)
 }
 
+// createGroup creates a group. A group without an object id gets a new one.
 func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) (Group, bool, error) {
 	if g.Version != 0 {
 		return Group{}, false, h.groupNotFound(refusal.NotFound, g.ObjectID)
@@ -368,7 +373,7 @@ func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) 
 		return Group{}, false, err
 	}
 	_, values := changedGroupValues(Group{}, g)
-	return g, true, h.recordGroup(ctx, tx, event.GroupCreated, g, actor, "was created", nil, values...)
+	return g, true, h.appendGroupEvent(ctx, tx, event.GroupCreated, g, actor, "was created", nil, values...)
 }
 
 // checkID returns refusal.Taken if the object id of a new object belongs to another object, or to a
@@ -385,6 +390,7 @@ func (h *Handle) checkID(ctx context.Context, tx Tx, id string) error {
 	return err
 }
 
+// replaceGroup replaces the group before with g. The bool reports whether anything changed.
 func (h *Handle) replaceGroup(ctx context.Context, tx Tx, before, g Group, actor string) (Group, bool, error) {
 	if before.IsDeleted() {
 		return before, false, conflict(attrObjectID, "%s is deleted", before.description()).Advise("restore the group first")
@@ -404,15 +410,17 @@ func (h *Handle) replaceGroup(ctx context.Context, tx Tx, before, g Group, actor
 	return g, true, err
 }
 
+// saveGroup stores a changed group, whose version was version before the change, and the event
+// about the change.
 func (h *Handle) saveGroup(ctx context.Context, tx Tx, g Group, version int64, name, actor, text string, attributes []string, values ...event.Change) (Group, error) {
 	g.Version, g.Modified = version+1, h.nowToMicrosecond()
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return g, err
 	}
-	return g, h.recordGroup(ctx, tx, name, g, actor, text, attributes, values...)
+	return g, h.appendGroupEvent(ctx, tx, name, g, actor, text, attributes, values...)
 }
 
-func (h *Handle) recordGroup(ctx context.Context, tx Tx, name string, g Group, actor, text string, attributes []string, values ...event.Change) error {
+func (h *Handle) appendGroupEvent(ctx context.Context, tx Tx, name string, g Group, actor, text string, attributes []string, values ...event.Change) error {
 	if attributes != nil {
 		text += ": " + strings.Join(attributes, ", ")
 	}
@@ -440,6 +448,7 @@ func (h *Handle) RestoreGroup(ctx context.Context, objectID, actor string) (Grou
 	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) { return h.restoreGroup(ctx, tx, g, actor) })
 }
 
+// restoreGroup undoes the soft deletion of a group.
 func (h *Handle) restoreGroup(ctx context.Context, tx Tx, g Group, actor string) (Group, error) {
 	if !g.IsDeleted() {
 		return g, nil
@@ -462,11 +471,12 @@ func (h *Handle) PurgeGroup(ctx context.Context, objectID, actor string) error {
 		if err := tx.PurgeGroup(ctx, g.ObjectID, g.Modified); err != nil {
 			return g, err
 		}
-		return g, h.recordGroup(ctx, tx, event.GroupPurged, g, actor, "was deleted permanently", nil)
+		return g, h.appendGroupEvent(ctx, tx, event.GroupPurged, g, actor, "was deleted permanently", nil)
 	})
 	return err
 }
 
+// changeGroup reads a group and calls fn with it, in one transaction. It returns what fn returns.
 func (h *Handle) changeGroup(ctx context.Context, objectID string, fn func(tx Tx, g Group) (Group, error)) (Group, error) {
 	var after Group
 	err := h.update(ctx, func(tx Tx) error {
@@ -480,6 +490,7 @@ func (h *Handle) changeGroup(ctx context.Context, objectID string, fn func(tx Tx
 	return after, err
 }
 
+// findGroup reads a group in a transaction.
 func (h *Handle) findGroup(ctx context.Context, tx Tx, objectID string) (Group, error) {
 	g, err := Group{}, error(refusal.NotFound)
 	if id := strings.ToLower(objectID); isGUID(id) {

@@ -59,6 +59,8 @@ func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, act
 	return r, err
 }
 
+// importGroups does the work of ImportGroups: it finds the group of each row, and writes the rows
+// in batches.
 func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
 	r := GroupReport{DryRun: dryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	var entries []groupRow
@@ -88,6 +90,7 @@ func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, act
 	return r, err
 }
 
+// groupOfRow finds the group that a row describes: by its objectId, or else by its displayName.
 func (h *Handle) groupOfRow(ctx context.Context, row Row) (groupRow, error) {
 	e := groupRow{row: row}
 	id := strings.ToLower(strings.TrimSpace(row.Values[attrObjectID]))
@@ -159,6 +162,7 @@ func (h *Handle) writeGroups(ctx context.Context, batch []groupRow, r *GroupRepo
 	return nil
 }
 
+// writeGroupRow creates, restores or updates the group of a row.
 func (h *Handle) writeGroupRow(ctx context.Context, tx Tx, e groupRow, actor string) (outcome, error) {
 	g, did := Group{Attributes: map[string]string{}}, unchanged
 	if e.before.ObjectID != "" {
@@ -229,6 +233,7 @@ func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport)
 	return r, err
 }
 
+// importMembers finds the group and the member of each row, and then adds or removes the members.
 func (h *Handle) importMembers(ctx context.Context, f GroupFile, o MemberImport) (MemberReport, error) {
 	r := MemberReport{DryRun: o.DryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	groups := map[string]Group{} // the groups found so far by their folded names in the file, so that each group is searched only once
@@ -273,6 +278,8 @@ func (h *Handle) importMembers(ctx context.Context, f GroupFile, o MemberImport)
 	return r, nil
 }
 
+// memberOfRow returns the object ids of the group and the member that a row names. groups caches
+// the groups that were found, by folded name.
 func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, groups map[string]Group) (group, member string, err error) {
 	group = o.Group
 	if group == "" {

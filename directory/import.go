@@ -160,6 +160,8 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 	return r, err
 }
 
+// importUsers reads all rows, plans the changes, and writes them in batches. Then it sets the
+// managers and deletes absent users.
 func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
 	im := &importRun{
 		Handle: h, options: o, importedUsers: map[string]*importedUser{}, mentionedUsers: map[string]bool{}, idByUPN: map[string]string{}, idsByEmployeeKey: map[string][]string{}, idsByDisplayName: map[string][]string{},
@@ -203,6 +205,7 @@ const (
 	created
 )
 
+// String returns the outcome as a word.
 func (o outcome) String() string {
 	return [...]string{"failed", "unchanged", "updated", "restored", "created"}[o]
 }
@@ -223,6 +226,7 @@ type managerToSet struct {
 	objectID, manager string // the user's object id, and the value in the column manager
 }
 
+// importRun is one run of Import: what it was asked to do, and what it has read and written so far.
 type importRun struct {
 	*Handle
 	options           ImportOptions
@@ -238,6 +242,7 @@ type importRun struct {
 	refusedLines      map[string]int      // the line numbers of refused rows by each value that identifies their user; nil until refusedRow fills it
 }
 
+// readRows reads all rows. It adds a row that cannot be read to the report and leaves it out.
 func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 	var read []Row
 	for row, err := range rows {
@@ -562,6 +567,8 @@ func (e *plannedRow) keepsValue(name, text string, before User) bool {
 	return false
 }
 
+// writeRow creates, restores or updates a user. before is the user before the import; its Version
+// is 0 if there was none.
 func (im *importRun) writeRow(ctx context.Context, tx Tx, before, after User) (User, outcome, error) {
 	if before.Version == 0 {
 		u, _, err := im.createUser(ctx, tx, after, im.options.Actor)
@@ -601,6 +608,7 @@ func (im *importRun) collectNames() {
 	delete(im.idsByEmployeeKey, "")
 }
 
+// setManagers sets the managers of a batch of users in one transaction.
 func (im *importRun) setManagers(ctx context.Context, batch []managerToSet) error {
 	var changedTo map[string]string // the new managers, by the object id of the user
 	var broken []RowError
@@ -635,6 +643,7 @@ func (im *importRun) setManagers(ctx context.Context, batch []managerToSet) erro
 	return nil
 }
 
+// setManager sets the manager of one user. It reports whether that changes the user.
 func (im *importRun) setManager(ctx context.Context, tx Tx, w managerToSet) (bool, error) {
 	manager, err := im.findManager(ctx, tx, w.manager)
 	if err != nil {
@@ -734,6 +743,7 @@ func (im *importRun) refusedRow(text string) int {
 	return cmp.Or(im.refusedLines[scim.Fold(text)], im.refusedLines["employeeId "+employeeKey(text)])
 }
 
+// findAbsent adds the users that no row of the file describes or mentions to the report.
 func (im *importRun) findAbsent() {
 	for _, p := range im.plan.allUsers {
 		if im.importedUsers[p.objectID] == nil && !im.mentionedUsers[p.objectID] {
@@ -742,6 +752,8 @@ func (im *importRun) findAbsent() {
 	}
 }
 
+// softDeleteAbsent soft-deletes the absent users if the options say so. It refuses if the file may
+// be incomplete or too many users are absent.
 func (im *importRun) softDeleteAbsent(ctx context.Context) error {
 	absent, before := len(im.report.Absent), im.report.Before
 	if im.options.Absent != AbsentSoftDelete || absent == 0 {
@@ -796,6 +808,7 @@ func (im *importRun) softDeleteAbsent(ctx context.Context) error {
 	})
 }
 
+// finishReport counts the outcomes of all users, and returns the report.
 func (im *importRun) finishReport() ImportReport {
 	for _, p := range im.importedUsers {
 		switch p.outcome {
@@ -830,11 +843,11 @@ func (im *importRun) finishReport() ImportReport {
 	return im.report
 }
 
-// percentRoundedUp returns n as a percentage of the total, which is the argument of. It rounds up,
-// so that the result is above 10 exactly if n is more than 10 % of the total.
-func percentRoundedUp(n, of int) int {
-	if of == 0 {
+// percentRoundedUp returns n as a percentage of total. It rounds up, so that the result is above 10
+// exactly if n is more than 10 % of total.
+func percentRoundedUp(n, total int) int {
+	if total == 0 {
 		return 100
 	}
-	return (n*100 + of - 1) / of
+	return (n*100 + total - 1) / total
 }

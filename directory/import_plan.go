@@ -62,7 +62,7 @@ type plan struct {
 	directory     string // the name of the directory, for messages
 	entries       []*plannedRow
 	duplicates    []DuplicateRow
-	namelessCount int
+	namelessCount int                        // how many rows are refused because they have no userPrincipalName, which a new user needs
 	rowByUser     map[*knownUser]*plannedRow // the row of each existing user, without refused rows
 	employeeKeys  map[string]bool            // the employeeKeys of all rows of the file
 }
@@ -134,6 +134,7 @@ func comparableForm(name, text string) string {
 	return text
 }
 
+// readKeys reads the values of one row that identify its user.
 func (p *plan) readKeys(row Row) *plannedRow {
 	e := &plannedRow{row: row, keptAttributes: map[string]bool{}, problems: slices.Clone(row.Problems)}
 	if column, text := p.commentValue(row); text != "" {
@@ -197,6 +198,8 @@ func (e *plannedRow) singleValueHint() string {
 	return ". The row has one value only: if it is a title, a sum or a comment, delete it"
 }
 
+// readName checks the row's userPrincipalName, text, and stores it in e.foldedUPN. If the name is
+// invalid, it adds a problem to the row.
 func (p *plan) readName(e *plannedRow, text string) {
 	err := cmp.Or(checkText(attrUPN, text), checkUPN(text))
 	name := scim.Fold(text)
@@ -422,9 +425,9 @@ func (p *plan) mergeRows() {
 	}
 }
 
-// refuseSameBuiltNames is for the case that several rows, list, describe the user q. It refuses each
-// of these rows that names the user only by a name that a template built, because this row may
-// describe another person. It returns the remaining rows.
+// refuseSameBuiltNames gets all rows that describe the user q. If there are several, it refuses each
+// row that names the user only by a name that a template built, because such a row may describe
+// another person. It returns the remaining rows.
 func refuseSameBuiltNames(q *knownUser, list []*plannedRow) []*plannedRow {
 	built := func(e *plannedRow) bool { return e.foundByName && e.row.BuiltFrom != "" }
 	first := slices.IndexFunc(list, built)

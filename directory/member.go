@@ -35,6 +35,7 @@ func (m Member) DisplayName() string {
 	return m.User.DisplayName()
 }
 
+// sortKey returns the string by which lists of members are sorted.
 func (m Member) sortKey() string {
 	if m.Kind == GroupKind {
 		return m.Group.SortKey()
@@ -145,6 +146,7 @@ func (h *Handle) RemoveMembers(ctx context.Context, group string, objectIDs []st
 // memberChange adds one member to a group or removes it, and reports whether that changed anything.
 type memberChange func(tx Tx, g Group, m Member) (bool, error)
 
+// addMember returns a memberChange that adds a member.
 func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
 		name := memberNameOf(m)
@@ -159,10 +161,11 @@ func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordMember(ctx, tx, event.GroupMemberAdded, g, name, actor, now)
+		return true, h.appendMembershipEvent(ctx, tx, event.GroupMemberAdded, g, name, actor, now)
 	}
 }
 
+// removeMember returns a memberChange that removes a member.
 func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
 		name, now := memberNameOf(m), h.nowToMicrosecond()
@@ -170,10 +173,11 @@ func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordMember(ctx, tx, event.GroupMemberRemoved, g, name, actor, now)
+		return true, h.appendMembershipEvent(ctx, tx, event.GroupMemberRemoved, g, name, actor, now)
 	}
 }
 
+// memberNameOf returns how events and errors name a member.
 func memberNameOf(m Member) memberName {
 	if m.Kind == GroupKind {
 		return memberName{GroupKind, m.Group.ObjectID, m.Group.description()}
@@ -240,7 +244,7 @@ func (h *Handle) findMember(ctx context.Context, tx Tx, id string) (Member, erro
 	return Member{Kind: GroupKind, Group: g}, err
 }
 
-func (h *Handle) recordMember(ctx context.Context, tx Tx, name string, g Group, m memberName, actor string, at time.Time) error {
+func (h *Handle) appendMembershipEvent(ctx context.Context, tx Tx, name string, g Group, m memberName, actor string, at time.Time) error {
 	text := " was added to group " + g.DisplayName()
 	if name == event.GroupMemberRemoved {
 		text = " was removed from group " + g.DisplayName()
@@ -267,7 +271,7 @@ func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor str
 		if _, err := tx.RemoveMember(ctx, g.ObjectID, m.objectID, now); err != nil {
 			return err
 		}
-		if err := h.recordMember(ctx, tx, event.GroupMemberRemoved, g, m, actor, now); err != nil {
+		if err := h.appendMembershipEvent(ctx, tx, event.GroupMemberRemoved, g, m, actor, now); err != nil {
 			return err
 		}
 	}

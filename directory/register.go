@@ -60,6 +60,7 @@ type userRegister struct {
 	byLooseEmployeeKey map[string][]*knownUser // all users by looseEmployeeKey, including deleted users
 }
 
+// readRegister reads all users of the directory, including deleted ones.
 func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
 	r := &userRegister{
 		byID: map[string]*knownUser{}, byUPN: map[string]*knownUser{}, deletedByUPN: map[string][]*knownUser{},
@@ -82,6 +83,7 @@ func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
 	return r, nil
 }
 
+// addUser adds a user to all maps of the register.
 func (r *userRegister) addUser(u User) {
 	if r.byID[u.ObjectID] != nil {
 		return // the user was soft-deleted after it was read as not deleted, so it is in the register already
@@ -102,9 +104,9 @@ func (r *userRegister) addUser(u User) {
 	}
 }
 
-// withoutUser returns a copy of a list, without the user that the argument but names.
-func withoutUser(list []*knownUser, but *knownUser) []*knownUser {
-	return slices.DeleteFunc(slices.Clone(list), func(p *knownUser) bool { return p == but })
+// withoutUser returns a copy of a list without one user, excluded.
+func withoutUser(list []*knownUser, excluded *knownUser) []*knownUser {
+	return slices.DeleteFunc(slices.Clone(list), func(p *knownUser) bool { return p == excluded })
 }
 
 // notDeleted returns the users of a list that are not deleted.

@@ -221,6 +221,7 @@ type assignedGroups struct {
 	answerByGroup map[string]bool // the cached answers, by the object id of the group
 }
 
+// hasGroup reports whether a group is or was assigned to the application.
 func (g assignedGroups) hasGroup(ctx context.Context, group string) (bool, error) {
 	if has, known := g.answerByGroup[group]; known {
 		return has, nil
@@ -232,6 +233,7 @@ func (g assignedGroups) hasGroup(ctx context.Context, group string) (bool, error
 	return has, err
 }
 
+// usersAffectedBy returns the users whose assignment to the application an event may change.
 func (g assignedGroups) usersAffectedBy(ctx context.Context, e event.Event) (c affectedUsers, err error) {
 	switch e.Name {
 	case event.AssignmentAdded, event.AssignmentRemoved, event.AssignmentChanged:
@@ -388,6 +390,8 @@ func (h *Handle) GroupChanges(ctx context.Context, app string, after event.Posit
 	return c, nil
 }
 
+// addEvent adds the groups and memberships that an event changes, as far as they matter to the
+// application app.
 func (c *GroupChanges) addEvent(ctx context.Context, h *Handle, app string, e event.Event) error {
 	name := func(group string) {
 		older, seen := c.Origins[group]

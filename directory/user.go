@@ -210,8 +210,8 @@ func normaliseUser(u User) (User, error) {
 	return out, nil
 }
 
-// putValue checks one value and puts it into the map into, under the attribute's name in Entra's
-// spelling.
+// putValue checks one value and puts it into a map of attributes, under the attribute's name in
+// Entra's spelling.
 func putValue(into map[string]any, name string, value any) error {
 	a, ok := AttributeNamed(name)
 	if !ok || a.Name == attrObjectID || a.Name == attrAccountEnabled {
@@ -241,6 +241,8 @@ func putValue(into map[string]any, name string, value any) error {
 	return invalid(a.Name, "%s is a string, not %T", a.Name, value)
 }
 
+// putList checks the values of a multi-valued attribute, and puts them into a map without
+// duplicates.
 func putList(into map[string]any, name string, values []string) error {
 	var kept []string
 	for _, v := range values {
@@ -264,6 +266,7 @@ func putList(into map[string]any, name string, values []string) error {
 	return nil
 }
 
+// checkText returns an error if an attribute cannot have the value v.
 func checkText(name, v string) error {
 	if !utf8.ValidString(v) {
 		return invalid(name, "%s is not valid UTF-8 text", name).Advise("save the file as UTF-8")
@@ -498,6 +501,7 @@ func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool,
 	return after, did, err
 }
 
+// update calls fn in a transaction of the directory.
 func (h *Handle) update(ctx context.Context, fn func(tx Tx) error) error {
 	err := h.store.Update(ctx, h.Directory.ID, fn)
 	if errors.Is(err, refusal.NotFound) && !hasMessage(err) {
@@ -506,6 +510,8 @@ func (h *Handle) update(ctx context.Context, fn func(tx Tx) error) error {
 	return err
 }
 
+// putUser creates a user, or replaces the user with the same object id. The bool reports whether
+// anything changed.
 func (h *Handle) putUser(ctx context.Context, tx Tx, u User, actor string) (User, bool, error) {
 	before, err := User{}, error(refusal.NotFound)
 	if u.ObjectID != "" {
@@ -520,6 +526,7 @@ func (h *Handle) putUser(ctx context.Context, tx Tx, u User, actor string) (User
 	return h.replaceUser(ctx, tx, before, u, actor)
 }
 
+// createUser creates a user. A user without an object id gets a new one.
 func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (User, bool, error) {
 	if u.Version != 0 {
 		return User{}, false, h.userNotFound(refusal.NotFound, u.ObjectID)
@@ -541,9 +548,10 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := tx.PutUser(ctx, u); err != nil {
 		return User{}, false, err
 	}
-	return u, true, h.recordUser(ctx, tx, event.UserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
+	return u, true, h.appendUserEvent(ctx, tx, event.UserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
 }
 
+// replaceUser replaces the user before with u. The bool reports whether anything changed.
 func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor string) (User, bool, error) {
 	if before.IsDeleted() {
 		return before, false, conflict(attrObjectID, "%s is deleted", before.description()).Advise("restore the user first")
@@ -595,6 +603,7 @@ func (h *Handle) checkAgainstOthers(ctx context.Context, tx Tx, before, u User) 
 	return err
 }
 
+// checkUPNFree returns an error if another user that is not deleted has the userPrincipalName of u.
 func checkUPNFree(ctx context.Context, tx Tx, u User) error {
 	other, err := tx.UserByUPN(ctx, u.FoldedUPN())
 	if errors.Is(err, refusal.NotFound) {
@@ -613,10 +622,10 @@ func (h *Handle) saveUser(ctx context.Context, tx Tx, u User, version int64, nam
 	if err := tx.PutUser(ctx, u); err != nil {
 		return u, err
 	}
-	return u, h.recordUser(ctx, tx, name, u, actor, text, attributes, values...)
+	return u, h.appendUserEvent(ctx, tx, name, u, actor, text, attributes, values...)
 }
 
-func (h *Handle) recordUser(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
+func (h *Handle) appendUserEvent(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
 	var data event.Data
 	if attributes != nil {
 		data = event.DirectoryUser{Changed: attributes}
@@ -711,11 +720,12 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			return u, err
 		}
 		u.Modified = h.nowToMicrosecond()
-		return u, h.recordUser(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
+		return u, h.appendUserEvent(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err
 }
 
+// changeUser reads a user and calls fn with it, in one transaction. It returns what fn returns.
 func (h *Handle) changeUser(ctx context.Context, objectID string, fn func(tx Tx, u User) (User, error)) (User, error) {
 	var after User
 	err := h.update(ctx, func(tx Tx) error {

@@ -30,6 +30,8 @@ func checkVisible(before, after User) error {
 	return nil
 }
 
+// checkVisibleAttribute returns an error if a changed attribute has an invisible character that the
+// attribute must not have.
 func checkVisibleAttribute(before, after User, name string) error {
 	text := after.Text(name)
 	if text == before.Text(name) {

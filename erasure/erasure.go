@@ -18,19 +18,20 @@ import (
 var ErrUnknown = refusal.New(refusal.NotFound, "", "nothing is stored about this person: neither an account nor an entry of a log has this user name or id").
 	Coded("person_unknown")
 
-// ErrActive means that the person still has an active account and so cannot be erased.
+// ErrActive means that the person cannot be erased yet: the account at the site is active, or the
+// user of the directory is not deleted.
 var ErrActive = refusal.New(refusal.Conflict, "", "the person has an account").Coded("person_active")
 
 // Store finds and changes what a site or directory has stored about a person, a few rows at a time.
 type Store interface {
-	// IDsOf returns the ids of deleted accounts that log entries mention by this name. If name is
-	// itself the id of a deleted account, IDsOf returns that id.
+	// IDsOf searches the logs for a deleted account by its name or id. It returns the ids of all
+	// deleted accounts that had this name.
 	IDsOf(ctx context.Context, scope event.Scope, name string) ([]string, error)
 	// ValuesOf returns the values that logs and other tables hold about the person with this id. It
 	// leaves out the person's account.
 	ValuesOf(ctx context.Context, scope event.Scope, id string) ([]string, error)
-	// UniqueValues returns the given values without those that another account of the scope has
-	// too.
+	// UniqueValues returns the given values, but leaves out each value that another account of the
+	// scope has too. id is the id of the person.
 	UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
 	// Scrub erases the person from logs and other tables, but not from the tables of accounts. In
 	// the logs it changes only entries that were written at or after since. It returns how many
@@ -56,8 +57,8 @@ type Report struct {
 	Complete    bool     // whether the person's data is gone from unused parts of the database file
 }
 
-// secondSearchOverlap is how much earlier than the erasure the second search of the logs begins.
-// The second search finds the entries that were written while the account was removed.
+// An erasure searches the logs twice. The second search finds the entries that were written during
+// the erasure. It looks at entries from secondSearchOverlap before the start of the erasure.
 const secondSearchOverlap = time.Minute
 
 // FromSite erases a person at a site, by user name or id. It returns ErrActive while the account is
@@ -151,8 +152,9 @@ func (e *Eraser) erasedEvents(scope event.Scope, ids []string, actor string) []e
 }
 
 // erase first removes the person's data from existing entries. Then it calls removeAccount, and
-// removes the person's data from the entries that removeAccount wrote. It removes the account
-// second, so that the operator can repeat an interrupted erasure with the person's name.
+// removes the person's data from the entries that removeAccount wrote. The account still exists
+// during the first step. So if the erasure is interrupted, the operator can repeat it with the
+// person's name.
 func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, hadAccount bool, removeAccount func() error) (Report, error) {
 	report := Report{IDs: ids, HadAccount: hadAccount}
 	began := e.Now()

@@ -135,8 +135,8 @@ func (p Person) redactJSON(v any) any {
 // Mentions reports whether the string contains one of the person's values.
 func (p Person) Mentions(text string) bool { return p.Redact(text) != text }
 
-// IsIn reports whether bytes of the database file contain one of the person's values. It also
-// returns true if the bytes begin or end with a part of such a value.
+// IsIn reports whether a piece of the database file contains one of the person's values. It also
+// returns true if the piece begins with the end of a value, or ends with the beginning of one.
 func (p Person) IsIn(stored []byte) bool {
 	stored = lowerASCII(stored)
 	for _, form := range p.forms {
@@ -183,8 +183,8 @@ func isWordRune(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// RedactPath returns the path of a request. It removes the query if the path contains one of the
-// person's values, or if isAbout is true. isAbout says whether the request concerns the person.
+// RedactPath returns the path of a request without the person's values. It also removes the query
+// if the path contains such a value, or if the request is about the person (isAbout).
 func (p Person) RedactPath(path string, isAbout bool) string {
 	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
 	if err != nil {

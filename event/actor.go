@@ -26,14 +26,14 @@ const (
 // ActorKinds lists the kinds in the order in which pages offer them.
 var ActorKinds = []ActorKind{Operator, Admin, Person, Token, APIKey, Command, Job, System, Anybody}
 
-// Actor says who did something, and from where. An actor's name can change, and can later belong to
-// another actor. An id stays with its actor forever.
+// Actor says who did something, and from where. The name of an actor can change, and another actor
+// can get it later. The id of an actor never changes.
 type Actor struct {
 	Kind      ActorKind
 	ID        string // the id of the operator, person, token, key or application; on the command line, the user number (uid) of the operating system
 	Name      string // the name at that time: a user name, the label of a token or key, or user@host on the command line
 	Address   string // the client's network address, as trusted proxies report it; empty if there is none
-	UserAgent string // the client's User-Agent
+	UserAgent string // the User-Agent header of the client's request; empty if there is none
 }
 
 // IsZero reports whether nothing is known about the actor.
@@ -45,7 +45,7 @@ func (a Actor) At(other Actor) Actor {
 	return a
 }
 
-// Label returns the actor in the short form of Event.Actor.
+// Label returns the actor in the short form of Event.Actor, such as "operator:sam".
 func (a Actor) Label() string {
 	switch a.Kind {
 	case Operator, Admin:
@@ -66,7 +66,7 @@ func (a Actor) Label() string {
 	return a.Name
 }
 
-// Words returns the actor in words for people.
+// Words describes the actor for people, such as "sam (operator)".
 func (a Actor) Words() string {
 	switch a.Kind {
 	case Operator:
@@ -93,8 +93,8 @@ func (a Actor) IsAutomatic() bool {
 	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
 }
 
-// labelEnd returns the end of the label of a token or key: "…" followed by the last four characters
-// of the token or key.
+// labelEnd returns the end of a token's or key's label: "…" and the last four characters of the
+// token or key.
 func labelEnd(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
 		return strings.TrimSuffix(label[at:], ")")
@@ -102,9 +102,9 @@ func labelEnd(label string) string {
 	return label
 }
 
-// ParseActor reads an actor's Label. Stores call it for old rows, which have only the label of the
-// actor. Pages call it for the record of who last changed an account, which also has only the
-// label. For a token, the result has only its last four characters.
+// ParseActor returns the actor with this Label, as far as the label describes it. Stores call it
+// for old rows, which have only the actor's label. Pages call it for the record of who last changed
+// an account, which also has only the label.
 func ParseActor(label string) Actor {
 	kind, name, found := strings.Cut(label, ":")
 	switch {
@@ -132,11 +132,12 @@ func ParseActor(label string) Actor {
 	return Actor{Name: label}
 }
 
+// actorKey is the key of the actor in a context.
 type actorKey struct{}
 
 // WithActor returns a context that carries the actor a. Servers and commands call it once for each
-// request, command or slice of a job. Every event that is appended with this context then names the
-// actor and the network address.
+// request, command or piece of a job's work. Every event that is appended with this context then
+// names the actor and the network address.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
@@ -151,10 +152,9 @@ func ActorIn(ctx context.Context) Actor {
 // itself, such as the User-Agent.
 const maxActorText = 300
 
-// Attribute fills in the actor and the cause of the event from ctx. It keeps an actor that the
-// event already names in By, or else in Actor. Stores call Attribute for each event that they
-// append.
-func (e *Event) Attribute(ctx context.Context) {
+// FillFrom fills in the actor and the cause of the event from ctx. It keeps an actor that the event
+// already names in By, or else in Actor. Stores call FillFrom for each event that they append.
+func (e *Event) FillFrom(ctx context.Context) {
 	in := ActorIn(ctx)
 	if e.Cause == "" {
 		e.Cause = CauseIn(ctx).ID

@@ -65,14 +65,14 @@ func TestAnEventIsCompletedFromItsContext(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			tt.e.Attribute(event.WithActor(t.Context(), tt.in))
+			tt.e.FillFrom(event.WithActor(t.Context(), tt.in))
 			if tt.e.Actor != tt.want.Actor || tt.e.By != tt.want.By {
 				t.Errorf("got %q, %+v; want %q, %+v", tt.e.Actor, tt.e.By, tt.want.Actor, tt.want.By)
 			}
 		})
 	}
 	long := event.Event{}
-	long.Attribute(event.WithActor(t.Context(), event.Actor{Kind: event.Anybody, UserAgent: strings.Repeat("é", 10_000) + "\xff\x00"}))
+	long.FillFrom(event.WithActor(t.Context(), event.Actor{Kind: event.Anybody, UserAgent: strings.Repeat("é", 10_000) + "\xff\x00"}))
 	if len(long.By.UserAgent) > 300 || !strings.HasSuffix(long.By.UserAgent, "é…") {
 		t.Errorf("a long user agent is kept as %q", long.By.UserAgent)
 	}

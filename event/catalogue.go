@@ -5,22 +5,22 @@ import "slices"
 // Description describes the events that have one name.
 type Description struct {
 	Name    string
-	Scopes  []string // the kinds of feeds that have such events: KindSite, KindDirectory, KindInstallation
-	Means   string   // when the event is written
+	Scopes  []string // the kinds of scopes that can have such events: KindSite, KindDirectory, KindInstallation
+	Means   string   // what has happened when the event is written
 	Subject string   // the thing that Event.Subject identifies, such as "the person"; empty if the subject is empty
 	Data    Data     // the fields that the event's data can have; nil if it has none
 	Values  string   // a description of the values in the list "changes" of the event's data; empty if the data has no such list
 	Example string   // an example of Event.Text
 }
 
-// The kinds of scopes in which an event can be written.
+// The usual values of Description.Scopes.
 var (
 	siteScope         = []string{KindSite}
 	directoryScope    = []string{KindDirectory}
 	installationScope = []string{KindInstallation}
 )
 
-// Descriptions of subjects and values that several events share.
+// Values of Description.Subject and Description.Values that several events share.
 const (
 	subjectPerson      = "the person"
 	subjectGroup       = "the group"

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Cause is one act that makes many changes, such as an import. The events of all these changes have
-// the id of the cause, so that an operator can judge their effects together.
+// Cause is one action that makes many changes, such as an import. The events of all these changes
+// have the id of the cause, so that an operator can judge their effects together.
 type Cause struct {
 	ID    string
 	Words string           // a description for people, such as "Import of users by cli"
@@ -16,9 +16,11 @@ type Cause struct {
 // ImportCause is the prefix of the ids of causes that are imports.
 const ImportCause = "import-"
 
+// causeKey is the key of the cause in a context.
 type causeKey struct{}
 
-// WithCause returns a context in which all changes have the cause c.
+// WithCause returns a context that carries the cause c. The events of all changes that are made
+// with this context then have this cause.
 func WithCause(ctx context.Context, c Cause) context.Context {
 	return context.WithValue(ctx, causeKey{}, c)
 }

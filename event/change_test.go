@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -41,5 +42,31 @@ func TestChangesAreBounded(t *testing.T) {
 	got := event.Changes(data)
 	if len(got) != 100 || !got[0].Cut || !got[99].Cut || got[99].Before != nil || !strings.HasPrefix(string(got[0].Before), `"üü`) {
 		t.Errorf("the first is %+v, the last %+v", got[0], got[99])
+	}
+}
+
+// TestChangesAreWrittenAsPackageJSONDoes compares with encoding/json.
+func TestChangesAreWrittenAsPackageJSONDoes(t *testing.T) {
+	t.Parallel()
+	var all []event.Change
+	for _, v := range []any{
+		nil, "", "plain", `"quoted" \ back`, "tab\tand\nlines", "<b>&amp;</b>", "Zoë, 李, \u2028", "\xff", "\x00\x7f", true, false, int64(-7), 1.5, []any{"a", map[string]any{"b": 1}}, map[string]any{"<": nil},
+	} {
+		all = append(all, event.Changed("name", v, "x"), event.Changed("other <name> \"", true, v))
+	}
+	all = append(all, event.SecretChanged("token"), event.Change{Name: "gone", Erased: true}, event.Changed("long", strings.Repeat("x", 5000), nil))
+	var want bytes.Buffer
+	e := json.NewEncoder(&want)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(map[string]any{"changes": all}); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(event.WithChanges(nil, all...)); got != strings.TrimSpace(want.String()) {
+		t.Errorf("got\n%s\nwant\n%s", got, &want)
+	}
+	for _, c := range all {
+		if len(c.Before) > 0 && !json.Valid(c.Before) || len(c.After) > 0 && !json.Valid(c.After) {
+			t.Errorf("not JSON: %s, %s", c.Before, c.After)
+		}
 	}
 }

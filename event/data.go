@@ -1,14 +1,15 @@
 package event
 
 // Data is the part of an event that programs read, besides the list of changed values. Only the
-// structs in this file implement it, so docs/events.md describes every field that exists.
+// structs in this file implement it. The method Fields describes the fields of a struct, and
+// docs/events.md lists these descriptions.
 type Data interface{ Fields() []Field }
 
 // Field describes one field of Data.
 type Field struct {
 	Name  string // the name in JSON
 	Type  string // the type of its value: string, number, boolean, list of strings or object
-	Means string // what the field holds
+	Means string // the meaning of the value
 }
 
 // DataOf returns the data of an event as JSON: the fields of d, which may be nil, and the list of
@@ -29,7 +30,7 @@ type Account struct {
 	Version    int64    `json:"version"`
 	Active     bool     `json:"active"`
 	Role       string   `json:"userType"`
-	Attributes []string `json:"attributes,omitempty"`
+	Attributes []string `json:"attributes,omitempty"` // the names of the attributes that changed
 }
 
 // Fields describes the JSON fields of this data.
@@ -46,10 +47,10 @@ func (Account) Fields() []Field {
 // defined.
 type Resource struct {
 	Version      int64    `json:"version"`
-	Attributes   []string `json:"attributes,omitempty"`
+	Attributes   []string `json:"attributes,omitempty"` // the names of the attributes that changed
 	Type         string   `json:"resourceType"`
-	Added        []string `json:"membersAdded,omitempty"`
-	Removed      []string `json:"membersRemoved,omitempty"`
+	Added        []string `json:"membersAdded,omitempty"`   // the ids of the first members that a group gained
+	Removed      []string `json:"membersRemoved,omitempty"` // the ids of the first members that a group lost
 	AddedCount   int      `json:"membersAddedCount,omitempty"`
 	RemovedCount int      `json:"membersRemovedCount,omitempty"`
 }
@@ -144,7 +145,7 @@ func (ConnectionTest) Fields() []Field {
 // Plan is the data of events about a plan, which lists the operations that provisioning would send.
 type Plan struct {
 	Hash   string `json:"hash"`
-	Undoes string `json:"undoes,omitempty"`
+	Undoes string `json:"undoes,omitempty"` // what the plan undoes, in words; empty if it undoes nothing
 }
 
 // Fields describes the JSON fields of this data.
@@ -157,9 +158,9 @@ func (Plan) Fields() []Field {
 
 // Drift is the data of the event that a comparison found differences at the application.
 type Drift struct {
-	Changed int `json:"changed"`
-	Gone    int `json:"gone"`
-	Members int `json:"members"`
+	Changed int `json:"changed"` // the number of accounts and groups that were changed there
+	Gone    int `json:"gone"`    // the number of accounts and groups that are missing there
+	Members int `json:"members"` // the number of memberships that were added or removed there
 }
 
 // Fields describes the JSON fields of this data.
@@ -173,10 +174,10 @@ func (Drift) Fields() []Field {
 
 // Discovery is the data of the event that all accounts of an application were discovered.
 type Discovery struct {
-	Accounts   int `json:"accounts"`
-	Assigned   int `json:"assigned"`
-	Unassigned int `json:"unassigned"`
-	Local      int `json:"local"`
+	Accounts   int `json:"accounts"`   // the number of accounts that the application has
+	Assigned   int `json:"assigned"`   // how many of them match users who are assigned to the application
+	Unassigned int `json:"unassigned"` // how many of them match users who are not assigned
+	Local      int `json:"local"`      // how many of them match no user of the directory
 }
 
 // Fields describes the JSON fields of this data.
@@ -217,10 +218,11 @@ func (Accounts) Fields() []Field {
 	return []Field{{"accounts", "list of strings", "ids of the accounts or groups at the application"}}
 }
 
-// Connection is the data of events about the pair of an object and its account.
+// Connection is the data of events about the connection of a user or group with its account at an
+// application.
 type Connection struct {
-	Object  string `json:"object"`
-	Account string `json:"account"`
+	Object  string `json:"object"`  // the id of the user or group in the directory
+	Account string `json:"account"` // the id of the account or group at the application
 }
 
 // Fields describes the JSON fields of this data.
@@ -233,8 +235,8 @@ func (Connection) Fields() []Field {
 
 // Held is the data of events about operations that provisioning holds until an operator decides.
 type Held struct {
-	Cause string `json:"cause"`
-	Count int    `json:"count"`
+	Cause string `json:"cause"` // the id of the import or change of settings that caused the operations
+	Count int    `json:"count"` // the number of operations
 }
 
 // Fields describes the JSON fields of this data.
@@ -248,8 +250,8 @@ func (Held) Fields() []Field {
 // Export is the data of the events about downloads of a list.
 type Export struct {
 	Rows   int               `json:"rows"`
-	Filter map[string]string `json:"filter,omitempty"`
-	CutOff bool              `json:"cutOff,omitempty"`
+	Filter map[string]string `json:"filter,omitempty"` // what the list was limited to: the names of inputs or flags, with their values
+	CutOff bool              `json:"cutOff,omitempty"` // whether the download broke off before its end
 }
 
 // Fields describes the JSON fields of this data.
@@ -261,9 +263,9 @@ func (Export) Fields() []Field {
 	}
 }
 
-// Refusals is the data of an event that reports the number of further refused requests.
+// Refusals is the data of an event that stands for many refused requests.
 type Refusals struct {
-	LeftOut int `json:"leftOut,omitempty"`
+	LeftOut int `json:"leftOut,omitempty"` // how many requests were refused without an event of their own
 }
 
 // Fields describes the JSON fields of this data.

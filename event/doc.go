@@ -1,6 +1,7 @@
 // Package event records what changed: one row for each change, written in the same transaction as
-// the change, and read back in commit order. The audit trail, the feed and a directory's watermark
-// all read these rows.
+// the change, and read back in commit order. The audit trail on pages, the feed of events for
+// programs, and provisioning jobs all read these rows. A scope is a site, a directory or the
+// installation; each scope has its own feed.
 //
 //	a domain's change ── one transaction ──► data rows + event row
 //	                                              │

@@ -53,8 +53,8 @@ func (e Event) Cells() []string {
 	}
 }
 
-// Words returns the values of a change in words for people. Strings have no quotes, and a missing
-// value is the word none.
+// Words returns the old and the new value of a change for people. Strings have no quotes. A missing
+// value is the word "none".
 func (c Change) Words() (before, after string) {
 	switch {
 	case c.Secret:
@@ -81,11 +81,11 @@ func (c Change) String() string {
 	return c.Name + ": " + before + " → " + after
 }
 
-// noneWord stands for a missing value in a change that is shown to people.
+// noneWord is what people see in place of a missing value.
 const noneWord = "none"
 
-// jsonWords returns a JSON value as people read it: a string without quotation marks, and the word
-// none for null.
+// jsonWords returns a JSON value for people: a string without quotation marks, and noneWord for
+// null.
 func jsonWords(value json.RawMessage) string {
 	var text string
 	switch {

@@ -47,6 +47,7 @@ func ParsePosition(text string) (Position, error) {
 	return p, nil
 }
 
+// parseNumber reads one number of a position.
 func parseNumber(text string) (int64, error) {
 	n, err := strconv.ParseUint(text, 10, 63)
 	return int64(n), err
@@ -97,15 +98,14 @@ type Event struct {
 	Time     time.Time // when the event happened; zero means now, by the store's clock
 	Scope    Scope
 	Name     string // the name of the event, such as "user.deactivated"
-	// Actor says who did it, in a short form: "scim:…a91f" (the last four characters of a token),
+	// Actor is the label of the actor: "scim:…a91f" (the last four characters of a token),
 	// "admin:kim@example.com", "operator:sam", "cli" or "system".
 	Actor string
-	// By says who did it, and from where. The method [Event.Attribute] fills in missing parts from
-	// the context.
+	// By describes the actor. The method [Event.FillFrom] fills in missing parts from the context.
 	By      Actor
 	Subject string // the id of the object that the event is about; may be empty
 	Text    string // what happened, in one sentence for people
-	Cause   string // the id of the act, such as an import, that made this change and others; "" for a single change; filled in when the event is appended
+	Cause   string // the id of the action, such as an import, that made this change and others; "" for a single change; filled in when the event is appended
 	Data    []byte // a JSON object with details and the list of changed values, see Change; may be nil
 }
 
@@ -127,7 +127,7 @@ type Store interface {
 	Recent(ctx context.Context, scope Scope, subject string, before Position, limit int) ([]Event, error)
 }
 
-// Recorder appends events of actions that change nothing else, such as an export.
+// Recorder appends events of actions that change nothing in the database, such as an export.
 type Recorder interface {
 	Record(ctx context.Context, events ...Event) error
 }

@@ -46,9 +46,9 @@ const (
 	UserUnblocked           = "user.unblocked"
 	UserBlockChanged        = "user.block_changed"         // SCIM changed what a blocked person will be once unblocked
 	UserChangeHeld          = "user.change_held"           // SCIM asked for a change that an administrator decides on
-	UserChangeApplied       = "user.change_applied"        // an administrator applied such a change
-	UserChangeRefused       = "user.change_refused"        // an administrator refused such a change
-	UserChangeWithdrawn     = "user.change_withdrawn"      // SCIM no longer asks for such a change
+	UserChangeApplied       = "user.change_applied"        // an administrator applied the change of a UserChangeHeld
+	UserChangeRefused       = "user.change_refused"        // an administrator refused the change of a UserChangeHeld
+	UserChangeWithdrawn     = "user.change_withdrawn"      // SCIM no longer asks for the change of a UserChangeHeld
 	UserSignedOut           = "user.signed_out"            // a person signed out
 	UserSignedOutEverywhere = "user.signed_out_everywhere" // all sessions of a person ended
 	UserEnabled             = "user.enabled"               // the sign-in of a user of a directory was allowed
@@ -86,7 +86,7 @@ const (
 	SiteRateLimitChanged      = "site.rate_limit_changed"
 	SiteSettingChanged        = "site.setting_changed"      // a setting without an event of its own changed
 	SiteSearchableDeclared    = "site.searchable_declared"  // an attribute was declared searchable
-	SiteSearchableWithdrawn   = "site.searchable_withdrawn" // such a declaration was withdrawn
+	SiteSearchableWithdrawn   = "site.searchable_withdrawn" // an attribute is no longer declared searchable
 	SiteSchemasChanged        = "site.schemas_changed"
 	SiteSSOChanged            = "site.sso_changed"
 	SiteSSORefreshed          = "site.sso_refreshed"      // new certificates were taken over from the identity provider's metadata
@@ -147,10 +147,10 @@ const (
 	ProvisioningQuarantined      = "provisioning.quarantined"
 	ProvisioningReleased         = "provisioning.released"             // the quarantine ended
 	ProvisioningConnected        = "provisioning.connected"            // a person connected a user or group with an account by hand
-	ProvisioningForgotten        = "provisioning.connection_forgotten" // a person had such a connection forgotten
+	ProvisioningForgotten        = "provisioning.connection_forgotten" // a person removed the connection of a user or group with an account
 	ProvisioningBehind           = "provisioning.behind"               // provisioning was paused longer than events are kept, so it looks at everyone anew
 	ProvisioningLate             = "provisioning.late"                 // an account waits too long to be closed
-	ProvisioningHeld             = "provisioning.held"                 // one cause would take away more than the limit, so its operations wait for a decision
+	ProvisioningHeld             = "provisioning.held"                 // one import or change of settings would disable or delete more accounts than the limit, so its operations wait for a decision
 	ProvisioningApproved         = "provisioning.approved"             // operations on hold were approved
 	ProvisioningRejected         = "provisioning.rejected"             // operations on hold were rejected
 	ProvisioningPlanWaits        = "provisioning.plan_waits"           // a plan needs the approval of a person who did not make it
@@ -160,11 +160,11 @@ const (
 	ProvisioningOnDemand         = "provisioning.on_demand"           // people or groups were provisioned on demand
 	ProvisioningDrift            = "provisioning.drift_found"         // a comparison found accounts or groups that somebody changed at the application
 	ProvisioningDriftAdopted     = "provisioning.drift_adopted"       // the values that somebody changed at the application were accepted
-	ProvisioningDriftScheduled   = "provisioning.drift_scheduled"     // it was changed how often an application is compared, and what happens then
+	ProvisioningDriftScheduled   = "provisioning.drift_scheduled"     // the settings changed that say how often an application is compared, and what happens then
 	ProvisioningDiscovered       = "provisioning.accounts_discovered" // a discovery has read all accounts of the application
 	ProvisioningGroupsDiscovered = "provisioning.groups_discovered"   // a discovery has read all groups of the application
 	ProvisioningKept             = "provisioning.accounts_kept"       // accounts at the application were marked, so that they stay as they are
-	ProvisioningNotKept          = "provisioning.accounts_not_kept"   // such marks were removed
+	ProvisioningNotKept          = "provisioning.accounts_not_kept"   // the marks of ProvisioningKept were removed
 
 	OperatorLinkCreated         = "operator.link_created"
 	OperatorSignedIn            = "operator.signed_in"
@@ -192,7 +192,7 @@ const (
 	WebhookStopped  = "webhook.stopped"  // a webhook was disabled, because its endpoint has taken nothing for three days or is gone
 	WebhookRemoved  = "webhook.removed"
 
-	RetentionChanged = "retention.changed" // the time changed for which logs are kept
+	RetentionChanged = "retention.changed" // the setting changed that says how long logs are kept
 
 	DatabaseRestored = "database.restored"
 

@@ -10,13 +10,13 @@ import (
 )
 
 // Limits on the rows about refused requests in the audit trail. They are needed because callers
-// without a session can send any number of requests. One limit is for the rows of one kind in one
-// scope, another for all rows together. Beyond the limits, Refused only counts the refusals and
+// without a session can send any number of requests. One limit is for the rows with one name in one
+// scope, the other for all rows together. Beyond the limits, Refused only counts the refusals and
 // writes their number.
 const (
-	refusedAtOnce     = 20          // the number of rows of one kind in one scope that may be written at once
-	refusedEvery      = time.Minute // after refusedAtOnce rows, one more row of that kind may be written in each period of this length
-	refusedAllAtOnce  = 200         // the number of rows of all kinds in all scopes that may be written at once
+	refusedAtOnce     = 20          // the number of rows with one name in one scope that may be written at once
+	refusedEvery      = time.Minute // after refusedAtOnce rows, one more row with that name may be written in each period of this length
+	refusedAllAtOnce  = 200         // the number of rows in all scopes together that may be written at once
 	refusedFlushEvery = time.Second // how often Run flushes
 )
 
@@ -40,8 +40,8 @@ type refusalGroup struct {
 	name  string // the name of the events
 }
 
-// bucket is a token bucket: it tells how many rows of a group may still be written. The number
-// grows with time up to a limit.
+// bucket is a token bucket: it says how many more rows of a group may be written. The number grows
+// with time up to a limit.
 type bucket struct {
 	used         int       // the number of rows that were written, reduced over time
 	usedAt       time.Time // the time at which used was last updated
@@ -49,7 +49,7 @@ type bucket struct {
 	firstLeftOut time.Time // the time of the first refusal for which no row was written
 }
 
-// refill lowers used by the number of rows that became allowed since usedAt.
+// refill lowers used by the number of rows that the time since usedAt allows again.
 func (b *bucket) refill(now time.Time) {
 	back := int(now.Sub(b.usedAt) / refusedEvery)
 	if back <= 0 && !now.Before(b.usedAt) {
@@ -62,7 +62,8 @@ func (b *bucket) refill(now time.Time) {
 	b.usedAt = b.usedAt.Add(time.Duration(back) * refusedEvery)
 }
 
-// allowRow reports whether one more row may be written. If so, it counts the row.
+// allowRow reports whether one more row may be written according to a group's bucket and the bucket
+// of all groups. If so, it counts the row in both.
 func (r *Refused) allowRow(b *bucket, now time.Time) bool {
 	b.refill(now)
 	r.allGroups.refill(now)
@@ -76,7 +77,7 @@ func (r *Refused) allowRow(b *bucket, now time.Time) bool {
 
 // Add keeps an event for the next flush. If too many rows were written, it only counts the event.
 func (r *Refused) Add(ctx context.Context, e Event) {
-	e.Attribute(ctx)
+	e.FillFrom(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.Now()
@@ -105,8 +106,9 @@ func (r *Refused) bucket(c refusalGroup, now time.Time) *bucket {
 	return b
 }
 
-// addSummaries adds an event for each group of refusals that were only counted, if a row may be
-// written now. It forgets a group whose bucket is full again and that has no counted refusals.
+// addSummaries adds one event for each group that has refusals without a row, if a row may be
+// written now. The event says how many there are. addSummaries deletes a group that has no such
+// refusals and whose bucket is full again.
 func (r *Refused) addSummaries() {
 	now := r.Now()
 	for c, b := range r.groups {

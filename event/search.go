@@ -21,27 +21,27 @@ const (
 // Trail reads the events of one scope, of all scopes of one kind, or of the whole installation,
 // including deleted sites and directories.
 type Trail interface {
-	// Slice returns up to s.Limit committed events before or after the position s.Place.
-	Slice(ctx context.Context, s Slice) ([]Event, error)
-	// PlaceOf returns the position at which the events from the time t or later begin. PlaceOf uses
-	// a binary search, so it reads only a few events. It returns the zero position if all events
-	// are from before t.
-	PlaceOf(ctx context.Context, t time.Time) (Position, error)
-	// KnowsActor reports whether the index of actors has an event of the actor with this id. The
-	// index leaves out events of tokens and of Rollcall itself. A caller may use an id as
-	// Slice.Actor only if KnowsActor returns true for it.
+	// Select returns up to s.Limit committed events before or after the position s.Start.
+	Select(ctx context.Context, s Selection) ([]Event, error)
+	// PositionAt returns the position at which the events from the time t or later begin.
+	// PositionAt uses a binary search, so it reads only a few events. It returns the zero position
+	// if all events are from before t.
+	PositionAt(ctx context.Context, t time.Time) (Position, error)
+	// KnowsActor reports whether the database index of actors contains an event of the actor with
+	// this id. The index leaves out events of tokens and of Rollcall itself. A caller may use an id
+	// as Selection.Actor only if KnowsActor returns true for it.
 	KnowsActor(ctx context.Context, id string) (bool, error)
 }
 
-// Slice describes the events that a Trail returns. A Trail selects only by conditions that an index
-// can answer, so it may also return events with other names.
-type Slice struct {
+// Selection describes the events that a Trail returns. A Trail selects only by conditions that an
+// index can answer, so it may also return events with other names.
+type Selection struct {
 	Scope   Scope    // a scope without an ID means all scopes of that kind; the zero Scope means everything
 	Subject string   // only events about the object with this id; ignored if Scope covers several sites or directories
-	Names   []string // a hint: the trail may return events with other names, which the caller drops
+	Names   []string // the names of the events; the trail may also return events with other names, which the caller drops
 	Actor   string   // the id of an actor for which KnowsActor returned true; empty for all actors
-	Place   Position // where to start, excluding the event there; zero means the newest event
-	Newer   bool     // whether to return the events after Place, oldest first; otherwise the events before Place, newest first
+	Start   Position // where to start, excluding the event there; zero means the newest event
+	Newer   bool     // whether to return the events after Start, oldest first; otherwise the events before Start, newest first
 	Limit   int
 }
 
@@ -57,8 +57,8 @@ type Query struct {
 	Actor       string    // part of the actor's label or name, in any case; or the whole id or address of the actor
 	Text        string    // part of the sentence or of the actor's name, in any case; or the whole id of the subject or actor
 	From, Until time.Time // events from the time From up to, but not including, Until; zero means no bound
-	Before      Position  // the Page.Older of a page, to get the next page with older events; zero starts at the newest event
-	After       Position  // the Page.Newer of a page, to go back to the page with newer events; if set, Before is ignored
+	Before      Position  // the value Page.Older of a page gets the next page, with older events; zero starts at the newest event
+	After       Position  // the value Page.Newer of a page gets the previous page, with newer events; if set, Before is ignored
 	Limit       int       // the largest number of events on the page; 0 means 50
 }
 
@@ -79,7 +79,7 @@ func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	if !q.canMatch() {
 		return Page{}, nil
 	}
-	s, err := q.slice(ctx, trail)
+	s, err := q.selection(ctx, trail)
 	if err != nil {
 		return Page{}, err
 	}
@@ -106,11 +106,11 @@ func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	return p, nil
 }
 
-// slice returns the Slice with which the search for a query starts.
-func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
-	s := Slice{Scope: q.Scope, Subject: q.Subject, Names: q.names(), Place: q.Before}
+// selection returns the Selection with which the search for a query starts.
+func (q Query) selection(ctx context.Context, trail Trail) (Selection, error) {
+	s := Selection{Scope: q.Scope, Subject: q.Subject, Names: q.names(), Start: q.Before}
 	if !q.After.IsZero() {
-		s.Place, s.Newer = q.After, true
+		s.Start, s.Newer = q.After, true
 	}
 	if isID(q.Actor) {
 		known, err := trail.KnowsActor(ctx, q.Actor)
@@ -121,25 +121,25 @@ func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 			s.Actor = q.Actor
 		}
 	}
-	if !q.Until.IsZero() && s.Place.IsZero() {
-		at, err := trail.PlaceOf(ctx, q.Until.Add(maxClockDifference))
+	if !q.Until.IsZero() && s.Start.IsZero() {
+		at, err := trail.PositionAt(ctx, q.Until.Add(maxClockDifference))
 		if err != nil {
 			return s, err
 		}
-		s.Place = at
+		s.Start = at
 	}
 	return s, nil
 }
 
-// searchFrom reads events, beginning at s.Place, until it has enough for a page. continueAt is the
+// searchFrom reads events, beginning at s.Start, until it has enough for a page. continueAt is the
 // position at which the next page begins, or zero at the end of the trail.
-func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Event, continueAt Position, err error) {
+func (q Query) searchFrom(ctx context.Context, trail Trail, s Selection) (found []Event, continueAt Position, err error) {
 	s.Limit = searchBatchSize
 	if q.matchesAll() {
 		s.Limit = q.Limit + 1
 	}
 	for seen := 0; seen < searchWindow; seen += s.Limit {
-		batch, err := trail.Slice(ctx, s)
+		batch, err := trail.Select(ctx, s)
 		if err != nil {
 			return nil, Position{}, err
 		}
@@ -158,13 +158,13 @@ func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Ev
 		if len(batch) < s.Limit {
 			return found, Position{}, nil
 		}
-		s.Place = batch[len(batch)-1].Position
+		s.Start = batch[len(batch)-1].Position
 	}
-	return found, s.Place, nil
+	return found, s.Start, nil
 }
 
 // isPast reports whether the search can stop at the event e, because e and all further events are
-// outside the query's time.
+// too new or too old for the query. newer is Selection.Newer.
 func (q Query) isPast(e Event, newer bool) bool {
 	if newer {
 		return !q.Until.IsZero() && e.Time.After(q.Until.Add(maxClockDifference))
@@ -191,6 +191,7 @@ func (q Query) matchesAll() bool {
 	return len(q.Kinds) == 0 && q.Actor == "" && q.Text == "" && q.From.IsZero() && q.Until.IsZero() && (q.Subject == "" || q.Scope.IsSingle())
 }
 
+// matches reports whether the query selects the event.
 func (q Query) matches(e Event) bool {
 	switch {
 	case !q.From.IsZero() && e.Time.Before(q.From), !q.Until.IsZero() && !e.Time.Before(q.Until):
@@ -216,6 +217,7 @@ func (q Query) canMatch() bool {
 	return true
 }
 
+// containsAnyCase reports whether a string contains another one, ignoring case.
 func containsAnyCase(text, part string) bool {
 	return part == "" || strings.Contains(strings.ToLower(text), strings.ToLower(part))
 }

@@ -14,15 +14,15 @@ import (
 // trail holds events, newest first. It selects by place only.
 type trail []event.Event
 
-func (all trail) Slice(_ context.Context, s event.Slice) (found []event.Event, err error) {
+func (all trail) Select(_ context.Context, s event.Selection) (found []event.Event, err error) {
 	for i := range all {
 		e := all[i]
 		if s.Newer {
 			e = all[len(all)-1-i]
 		}
-		beyond := s.Place.IsZero() && !s.Newer || s.Place.After(e.Position)
+		beyond := s.Start.IsZero() && !s.Newer || s.Start.After(e.Position)
 		if s.Newer {
-			beyond = e.Position.After(s.Place)
+			beyond = e.Position.After(s.Start)
 		}
 		if beyond && len(found) < s.Limit {
 			found = append(found, e)
@@ -33,7 +33,7 @@ func (all trail) Slice(_ context.Context, s event.Slice) (found []event.Event, e
 
 func (all trail) KnowsActor(context.Context, string) (bool, error) { return false, nil }
 
-func (all trail) PlaceOf(_ context.Context, t time.Time) (at event.Position, err error) {
+func (all trail) PositionAt(_ context.Context, t time.Time) (at event.Position, err error) {
 	for _, e := range all {
 		if e.Time.Before(t) {
 			break

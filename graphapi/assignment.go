@@ -24,14 +24,15 @@ type assignment struct {
 	ResourceID    string  `json:"resourceId"`
 }
 
+// assignmentOf returns the assignment of a user or group in Graph's form.
 func (c *call) assignmentOf(kind directory.Kind, id, name string, role directory.AppRole) assignment {
 	return assignment{
 		ID: id, RoleID: role.ID, PrincipalName: name, PrincipalID: id, PrincipalType: string(kind), ResourceName: c.app.Name, ResourceID: c.app.ID,
 	}
 }
 
-// A skip token of the list of assignments begins with one of these words: it says whether the next
-// page begins with a user or a group.
+// A skip token says where the next page of a list begins. Those of the list of assignments begin
+// with one of these words: the next page begins with a user, or with a group.
 const (
 	usersNext  = "users:"
 	groupsNext = "groups:"
@@ -83,6 +84,8 @@ func (c *call) listAssignments() error {
 	return c.answerOK(out)
 }
 
+// assignedUsers returns up to limit assignments of users, beginning at the cursor in place. next is
+// the skip token of the next page; it is empty after the last user.
 func (c *call) assignedUsers(place string, limit int) (all []assignment, next string, err error) {
 	after, err := directory.ParseCursor(place)
 	if err != nil {
@@ -109,6 +112,7 @@ func (c *call) assignedUsers(place string, limit int) (all []assignment, next st
 	return all, next, nil
 }
 
+// assignedGroups is like assignedUsers, for groups.
 func (c *call) assignedGroups(place string, limit int) (all []assignment, next string, err error) {
 	after, err := directory.ParseCursor(place)
 	if err != nil {

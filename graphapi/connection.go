@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// connection is Graph's objectConnection: the link between an object of the directory and an
-// account. It has some properties that Graph does not have.
+// connection is Graph's objectConnection: it says which account at the application belongs to a
+// user or group of the directory. It has some properties that Graph does not have.
 type connection struct {
 	Context         string `json:"@odata.context,omitempty"`
 	ID              string `json:"id"`
@@ -18,16 +18,19 @@ type connection struct {
 	DisplayName     string `json:"displayName"`
 	ObjectTypeName  string `json:"objectTypeName"`
 	State           string `json:"state"`
-	How             string `json:"how"`
+	How             string `json:"how"` // how the connection was made, such as by matching; Graph does not have this property
 	CreatedDateTime string `json:"createdDateTime"`
 }
 
+// connectionOf returns a connection in Graph's form.
 func connectionOf(c provision.Connection) connection {
 	return connection{
 		ID: c.ObjectID, ObjectID: c.ObjectID, SourceAnchor: c.ObjectID, TargetAnchor: c.TargetID, DisplayName: c.Name, ObjectTypeName: string(c.Kind), State: string(c.State), How: c.How, CreatedDateTime: formatTime(c.Since),
 	}
 }
 
+// connectionContext returns the @odata.context of a connection or a list of connections. rest is
+// its end.
 func (c *call) connectionContext(rest string) string {
 	return c.odataContext("servicePrincipals('%s')/synchronization/jobs('%s')/objectConnections%s", c.app.ID, c.params["job"], rest)
 }
@@ -68,8 +71,9 @@ func (c *call) getConnection() error {
 	return c.answerOK(out)
 }
 
-// deleteConnection deletes a connection, so that the job matches the object to an account again. As
-// in Graph, the job must be paused, and deleting a connection that does not exist is not an error.
+// deleteConnection deletes a connection, so that the job later searches for the account of the user
+// or group again. As in Graph, the job must be paused, and deleting a connection that does not
+// exist is not an error.
 func (c *call) deleteConnection() error {
 	if c.job.Status == provision.On {
 		return provision.ErrNotPaused

@@ -14,7 +14,8 @@ import (
 // in Graph.
 const maxDemandedMembers = 5
 
-// randomSource returns the source of random values for evaluating a test expression.
+// randomSource returns the source of random values for the evaluation of an expression on a test
+// object.
 func randomSource() io.Reader { return rand.Reader }
 
 // subject is the user or group that a request to provision on demand names.
@@ -26,21 +27,23 @@ type subject struct {
 	} `json:"links"`
 }
 
-// keyedValue is Graph's stringKeyStringValuePair. Key and Value are strings that contain JSON.
+// keyedValue is Graph's stringKeyStringValuePair, the answer to provisioning on demand. Key and
+// Value are strings that contain JSON: a demandOutcome and a demandRecord.
 type keyedValue struct {
 	Context string `json:"@odata.context"`
 	Key     string `json:"key"`
 	Value   string `json:"value"`
 }
 
-// demandOutcome is the JSON document that the member "key" of the answer has as a string.
+// demandOutcome is the JSON document in keyedValue.Key. It says in one word whether provisioning on
+// demand succeeded.
 type demandOutcome struct {
 	Result  string         `json:"result"` // Success, Skipped or Failure
 	Details map[string]any `json:"details"`
 }
 
-// demandRecord is the JSON document that the member "value" of the answer has as a string. It is a log
-// entry in the form that Graph uses for provisioning on demand.
+// demandRecord is the JSON document in keyedValue.Value. It is a log entry in the form that Graph
+// uses for provisioning on demand. The types below are parts of it.
 type demandRecord struct {
 	Action               string                       `json:"action"`
 	ChangeID             string                       `json:"changeId"`
@@ -54,9 +57,10 @@ type demandRecord struct {
 	StatusInfo           demandStatus                 `json:"statusInfo"`
 	TargetIdentity       demandIdentity               `json:"targetIdentity"`
 	TargetSystem         demandSystem                 `json:"targetSystem"`
-	Memberships          []demandRecord               `json:"memberships,omitempty"` // further records about the same object, such as those of memberships; Graph does not have this member
+	Memberships          []demandRecord               `json:"memberships,omitempty"` // further records about the same object, such as one for each membership; Graph does not have this member
 }
 
+// demandStep is one step of provisioning, such as the search for an account.
 type demandStep struct {
 	Name        string            `json:"name"`
 	Type        string            `json:"type"`
@@ -66,6 +70,7 @@ type demandStep struct {
 	Details     map[string]string `json:"details"`
 }
 
+// demandIdentity identifies the object in the directory, or its account at the application.
 type demandIdentity struct {
 	ID          *string           `json:"id"`
 	Type        string            `json:"type"`
@@ -73,12 +78,14 @@ type demandIdentity struct {
 	Details     map[string]string `json:"details"`
 }
 
+// demandSystem identifies the directory or the application.
 type demandSystem struct {
 	ID      *string           `json:"id"`
 	Name    string            `json:"name"`
 	Details map[string]string `json:"details"`
 }
 
+// demandStatus is the result of provisioning, with the error if there was one.
 type demandStatus struct {
 	Status            string  `json:"status"`
 	ErrorCode         *string `json:"errorCode"`
@@ -148,8 +155,8 @@ func (c *call) checkRule(id string) error {
 	return invalid("The schema has no synchronization rule '%s'.", toPrintable(id))
 }
 
-// members returns the ids of the members that a request names. It returns an error if the subject
-// is not valid.
+// members returns the ids of the members that a request for a group names. It returns an error if
+// the request for the subject is not valid.
 func (s subject) members() (ids []string, err error) {
 	group := strings.EqualFold(s.ObjectTypeName, "Group")
 	switch {
@@ -174,8 +181,8 @@ func (s subject) members() (ids []string, err error) {
 	return ids, nil
 }
 
-// answerDemand answers with the record about the object. If the work has to wait, the record says
-// that it was skipped, and why.
+// answerDemand answers with the result of provisioning on demand. If the object cannot be
+// provisioned now, the record says that it was skipped, and why.
 func (c *call) answerDemand(s subject, r provision.DemandResult) error {
 	outcome := demandOutcome{Result: "Success", Details: map[string]any{}}
 	record := demandRecord{Action: "Other", ModifiedProperties: []provision.ModifiedProperty{}, Steps: []demandStep{}, ReportableIdentifier: r.Name, StatusInfo: demandStatus{Status: "Success"}}
@@ -205,7 +212,7 @@ func (c *call) answerDemand(s subject, r provision.DemandResult) error {
 	return c.answerOK(keyedValue{Context: c.odataContext("microsoft.graph.stringKeyStringValuePair"), Key: string(key), Value: string(value)})
 }
 
-// demandRecordOf converts a log entry to a record of the answer.
+// demandRecordOf returns a log entry as a demandRecord.
 func demandRecordOf(e provision.LogEntry) demandRecord {
 	began := formatTime(e.ActivityTime)
 	r := demandRecord{
@@ -224,12 +231,13 @@ func demandRecordOf(e provision.LogEntry) demandRecord {
 	return r
 }
 
+// demandIdentityOf returns an identity of a log entry as a demandIdentity.
 func demandIdentityOf(i provision.Identity) demandIdentity {
 	return demandIdentity{nullIfEmpty(i.ID), i.Type, nullIfEmpty(i.DisplayName), i.Details}
 }
 
-// capitalize returns a word with a capital first letter. Unlike the logs, the answer to
-// provisioning on demand has such words.
+// capitalize returns a word with a capital first letter. Graph writes words so in the answer to
+// provisioning on demand, but not in the logs.
 func capitalize(word string) string {
 	if word == "" {
 		return ""

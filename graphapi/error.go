@@ -49,15 +49,17 @@ func refuse(status int, code, message string, args ...any) *graphError {
 	return &graphError{Status: status, Code: code, Message: fmt.Sprintf(message, args...)}
 }
 
+// invalid returns the error for a request with a wrong value.
 func invalid(message string, args ...any) *graphError {
 	return refuse(http.StatusBadRequest, codeInvalid, message, args...)
 }
 
+// notFound returns the error for a request about an object that does not exist.
 func notFound(message string, args ...any) *graphError {
 	return refuse(http.StatusNotFound, codeNotFound, message, args...)
 }
 
-// noResource is Graph's error for an id of a user, group or service principal that does not exist.
+// noResource returns Graph's error for an id that no user, group or service principal has.
 func noResource(id string) *graphError {
 	return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", toPrintable(id))
 }
@@ -100,6 +102,7 @@ func asGraphError(err error) (e *graphError, ok bool) {
 	return refuse(http.StatusInternalServerError, codeInternal, "Something broke on our side. The server's log has the reason, by the request id."), false
 }
 
+// statusOf returns the HTTP status for a kind of refusal.
 func statusOf(k refusal.Kind) int {
 	switch k {
 	case refusal.NotFound, refusal.Gone:
@@ -121,6 +124,7 @@ func statusOf(k refusal.Kind) int {
 	}
 }
 
+// codeOf returns Graph's error code for a kind of refusal.
 func codeOf(k refusal.Kind) string {
 	switch statusOf(k) {
 	case http.StatusNotFound:

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Limits of a $filter. They bound how much work a hostile client can cause.
+// Limits of a $filter. They limit how much work a hostile client can cause.
 const (
-	maxFilterBytes = 4096 // bytes
-	maxFilterDepth = 16
-	maxFilterTerms = 64
+	maxFilterBytes = 4096
+	maxFilterDepth = 16 // how deep brackets and nots may be nested
+	maxFilterTerms = 64 // the largest number of comparisons and functions
 )
 
 // fieldKind is the type of a property's values.
@@ -37,8 +37,8 @@ type filter struct {
 	value       any    // the compared value: string, float64, bool, time.Time, or nil for null
 }
 
-// readQuery returns the query of a request. It returns an error for an option, a name that begins
-// with $, that is not in known or occurs twice.
+// readQuery returns the query of a request. Options are the parameters whose names begin with $.
+// readQuery returns an error for an option that is not in known, or that occurs twice.
 func readQuery(q url.Values, known ...string) (url.Values, error) {
 	for name, values := range q {
 		if strings.HasPrefix(name, "$") && !slices.Contains(known, name) {
@@ -53,12 +53,12 @@ func readQuery(q url.Values, known ...string) (url.Values, error) {
 
 // The sizes of pages of lists other than the provisioning logs.
 const (
-	usualPage = 100
+	usualPage = 100 // if the request does not say
 	maxPage   = 500
 )
 
-// readTop reads the option $top, a number from 1 to most. A greater number counts as most, and an
-// absent option as usual.
+// readTop returns the page size in the option $top, which is at least 1. It returns most for a
+// greater number, and usual if the option is missing.
 func readTop(text string, usual, most int) (int, error) {
 	if text == "" {
 		return usual, nil
@@ -91,6 +91,7 @@ func parseFilter(text string, known fieldKinds) (*filter, error) {
 	return f, err
 }
 
+// invalidFilter returns the error for a $filter that cannot be parsed.
 func invalidFilter(why string, args ...any) error {
 	return refuse(400, codeBadRequest, "Invalid filter clause: "+why+".", args...)
 }
@@ -101,11 +102,12 @@ type token struct {
 	isQuoted bool
 }
 
+// filterParser parses one $filter.
 type filterParser struct {
 	fieldKinds fieldKinds
 	tokens     []token
-	position   int
-	termCount  int
+	position   int // the index of the next token
+	termCount  int // the number of comparisons and functions so far
 }
 
 // splitTokens splits a filter into tokens.
@@ -165,6 +167,7 @@ func (p *filterParser) skipToken(word string) bool {
 	return false
 }
 
+// nextToken returns the next token and skips it. It returns an error at the end of the filter.
 func (p *filterParser) nextToken() (token, error) {
 	if p.position >= len(p.tokens) {
 		return token{}, invalidFilter("it ends too early")
@@ -173,6 +176,8 @@ func (p *filterParser) nextToken() (token, error) {
 	return p.tokens[p.position-1], nil
 }
 
+// parseOr parses terms that are joined by or and and. depth is the number of brackets and nots
+// around them.
 func (p *filterParser) parseOr(depth int) (*filter, error) {
 	left, err := p.parseAnd(depth)
 	for err == nil && p.skipToken("or") {
@@ -183,6 +188,7 @@ func (p *filterParser) parseOr(depth int) (*filter, error) {
 	return left, err
 }
 
+// parseAnd parses terms that are joined by and.
 func (p *filterParser) parseAnd(depth int) (*filter, error) {
 	left, err := p.parseTerm(depth)
 	for err == nil && p.skipToken("and") {
@@ -193,6 +199,7 @@ func (p *filterParser) parseAnd(depth int) (*filter, error) {
 	return left, err
 }
 
+// parseTerm parses a comparison, a function, a not with its term, or a filter in brackets.
 func (p *filterParser) parseTerm(depth int) (*filter, error) {
 	if depth > maxFilterDepth {
 		return nil, invalidFilter("it is nested more than %d deep", maxFilterDepth)
@@ -248,6 +255,7 @@ func (p *filterParser) parseCall(name string) (*filter, error) {
 	return &filter{op: name, path: path, value: value.text}, nil
 }
 
+// parseComparison parses a comparison of a property with a value.
 func (p *filterParser) parseComparison() (*filter, error) {
 	path, kind, err := p.parsePath()
 	if err != nil {
@@ -370,8 +378,9 @@ func (f *filter) matches(object map[string]any) bool {
 	}
 }
 
-// matchesNull reports whether a comparison is true if the filter compares with null or the property
-// has no value. missing says that the property has no value. An empty string counts as no value.
+// matchesNull reports whether a comparison is true. It is for a comparison with null, or of a
+// property without a value. missing says whether the property has no value. An empty string counts
+// as no value.
 func (f *filter) matchesNull(missing bool) bool {
 	same := missing && (f.value == nil || f.value == "")
 	switch f.op {
@@ -384,6 +393,8 @@ func (f *filter) matchesNull(missing bool) bool {
 	}
 }
 
+// compare returns a negative number, 0 or a positive number if a is less than, equal to, or greater
+// than b. comparable is false if they have different types.
 func compare(a, b any) (order int, comparable bool) {
 	switch a := a.(type) {
 	case string:
@@ -411,8 +422,8 @@ func compare(a, b any) (order int, comparable bool) {
 	return 0, false
 }
 
-// conditions returns comparisons that must all be true for the filter to match. whole is true if
-// these comparisons are the whole filter, so that the filter matches if all of them are true.
+// conditions returns the comparisons that must all be true if the filter matches. whole says
+// whether the opposite holds too: the filter matches if all of them are true.
 func (f *filter) conditions() (all []*filter, whole bool) {
 	switch {
 	case f == nil:
@@ -427,6 +438,7 @@ func (f *filter) conditions() (all []*filter, whole bool) {
 	return []*filter{f}, true
 }
 
+// principalFields returns the properties of service principals that a $filter may compare.
 func principalFields() fieldKinds {
 	return fieldKinds{"id": textField, "appid": textField, "displayname": textField}
 }

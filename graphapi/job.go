@@ -28,12 +28,14 @@ type job struct {
 	Settings   []keyValuePair `json:"synchronizationJobSettings"`
 }
 
+// schedule is Graph's synchronizationSchedule.
 type schedule struct {
 	Expiration *string `json:"expiration"`
 	Interval   string  `json:"interval"`
 	State      string  `json:"state"` // Active, Disabled, Paused
 }
 
+// keyValuePair is Graph's keyValuePair.
 type keyValuePair struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
@@ -61,6 +63,7 @@ type countPair struct {
 	Value int    `json:"value"`
 }
 
+// progress is Graph's synchronizationProgress.
 type progress struct {
 	CompletedUnits int    `json:"completedUnits"`
 	ObservedAt     string `json:"progressObservationDateTime"`
@@ -96,6 +99,7 @@ type quarantine struct {
 	Error        jobError `json:"error"`
 }
 
+// jobError is Graph's synchronizationError.
 type jobError struct {
 	Code             string `json:"code"`
 	Message          string `json:"message"`
@@ -183,9 +187,9 @@ func executionOf(c *provision.CycleReport) *execution {
 	return e
 }
 
-// quarantineOf returns the quarantine of a job in Graph's form, or nil. If operations are on hold,
-// it also returns a quarantine, with Graph's reason for too many deletions, although the job
-// continues with all other work.
+// quarantineOf returns the quarantine of a job in Graph's form, or nil. If the job is not in
+// quarantine but operations are on hold, it returns a quarantine with Graph's reason for too many
+// deletions. The job nevertheless continues with all other work.
 func quarantineOf(q *provision.Quarantine, held []provision.HeldCause, secondApproval bool) *quarantine {
 	if q != nil {
 		return &quarantine{
@@ -286,9 +290,9 @@ func (c *call) pauseJob() error {
 // resetScope says what a restart must do, as parsed from the resetScope of a request.
 type resetScope struct {
 	provision.Reset
-	hasReset     bool // whether Reset says to reset anything
+	hasReset     bool // whether any field of Reset is set
 	forceDeletes bool // whether to approve the operations that are on hold
-	startOnly    bool // whether to start the job and reset nothing; the word None
+	startOnly    bool // whether to start the job and reset nothing, as the word None says
 }
 
 // parseResetScope parses a list of words such as "Watermark, Escrows".
@@ -369,7 +373,7 @@ func (c *call) restartJob() error {
 	return c.answerNoContent()
 }
 
-// approveHeld approves the operations that are on hold at this moment. Operations that are put on
+// approveHeld approves the operations of the job that are on hold now. Operations that are put on
 // hold later need another approval.
 func (c *call) approveHeld() error {
 	ctx := c.r.Context()

@@ -17,9 +17,9 @@ import (
 const (
 	defaultLogPage = 100
 	maxLogPage     = 999
-	logChunk       = 500     // how many entries one query to the store returns
-	maxLogScan     = 20_000  // how many entries are read for one page at most; a page that ends there has a link to the next page
-	maxLogCount    = 200_000 // how many entries are read for $count at most
+	logChunk       = 500     // the largest number of entries that one query to the store returns
+	maxLogScan     = 20_000  // the largest number of entries that are read for one page; a page that ends there has a link to the next page
+	maxLogCount    = 200_000 // the largest number of entries that are read for $count
 )
 
 // logFields returns the properties of provisioning logs that a $filter may compare.
@@ -64,7 +64,7 @@ func (c *call) filterValues(l appEntry) map[string]any {
 type logQuery struct {
 	c          *call
 	filter     *filter
-	isExact    bool // whether storeQuery alone selects exactly the entries that match the filter
+	isExact    bool // whether storeQuery selects exactly the entries that match the filter, so that they need no further check
 	storeQuery provision.LogQuery
 	id         string                  // the id that the filter requires; "" if it requires none
 	apps       []directory.Application // the applications whose logs are read
@@ -86,6 +86,7 @@ func (p logPlace) String() string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
+// parseLogPlace reads a place as String writes it. It returns nil for an empty string.
 func parseLogPlace(text string) (*logPlace, error) {
 	if text == "" {
 		return nil, nil
@@ -101,6 +102,7 @@ func parseLogPlace(text string) (*logPlace, error) {
 	return &p, nil
 }
 
+// readLogQuery parses the query of a request for provisioning logs.
 func (c *call) readLogQuery() (*logQuery, error) {
 	values, err := readQuery(c.r.URL.Query(), "$filter", "$orderby", "$top", "$skiptoken", "$count")
 	if err != nil {
@@ -131,7 +133,8 @@ func (c *call) readLogQuery() (*logQuery, error) {
 	return q, nil
 }
 
-// narrowDown copies the comparisons of the filter that the store can make into the store's query.
+// narrowDown copies comparisons of the filter into the store's query, as far as the store can make
+// them.
 func (q *logQuery) narrowDown() {
 	all, whole := q.filter.conditions()
 	q.isExact = whole
@@ -140,8 +143,8 @@ func (q *logQuery) narrowDown() {
 	}
 }
 
-// narrowBy copies one comparison into the store's query. It returns true if the store then makes
-// this comparison exactly.
+// narrowBy copies one comparison into the store's query, if the store can make it. It reports
+// whether the store then selects exactly the entries for which the comparison is true.
 func (q *logQuery) narrowBy(f *filter) bool {
 	if at, ok := f.value.(time.Time); ok && f.path == "activitydatetime" {
 		return q.narrowByTime(f.op, at)
@@ -176,8 +179,8 @@ func (q *logQuery) narrowBy(f *filter) bool {
 	return false
 }
 
-// narrowByTime copies a comparison with the time of entries into the store's query. Times are
-// stored in microseconds.
+// narrowByTime is narrowBy for a comparison with the time of entries. Times are stored in
+// microseconds.
 func (q *logQuery) narrowByTime(op string, at time.Time) bool {
 	at = at.Truncate(time.Microsecond)
 	from, until := q.storeQuery.From, q.storeQuery.Until
@@ -209,11 +212,12 @@ type logStream struct {
 	app     directory.Application
 	key     provision.Key
 	query   provision.LogQuery
-	entries []provision.LogEntry
-	atEnd   bool
+	entries []provision.LogEntry // the entries that were read and not yet taken
+	atEnd   bool                 // whether the store has no further entries
 }
 
-// openStreams returns a stream for the log of each application, which begins where the page begins.
+// openStreams returns a stream for the log of each application. Each stream begins where the page
+// begins.
 func (q *logQuery) openStreams() (all []*logStream) {
 	for _, a := range q.apps {
 		s := &logStream{app: a, key: jobKey(q.c.Handle, a), query: q.storeQuery}
@@ -229,7 +233,7 @@ func (q *logQuery) openStreams() (all []*logStream) {
 // cursorOf returns the cursor with which the log of an application continues after the place.
 func (p logPlace) cursorOf(app string, oldestFirst bool) string {
 	at := time.UnixMicro(p.Micros)
-	passed := strings.Compare(app, p.App) < 0 // whether the application's entries of this time come before the place
+	passed := strings.Compare(app, p.App) < 0 // whether the application's entries with the time of the place come before the place
 	switch {
 	case app == p.App:
 		return provision.LogCursor(at, p.ID)

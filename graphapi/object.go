@@ -19,6 +19,7 @@ type user struct {
 	Enabled     bool    `json:"accountEnabled"`
 }
 
+// userOf returns a user of the directory in Graph's form.
 func userOf(u directory.User) user {
 	return user{ID: u.ObjectID, UPN: u.UPN(), DisplayName: u.DisplayName(), Mail: nullIfEmpty(u.Text("mail")), Enabled: u.AccountEnabled}
 }
@@ -33,6 +34,7 @@ type group struct {
 	MailNickname *string `json:"mailNickname"`
 }
 
+// groupOf returns a group of the directory in Graph's form.
 func groupOf(g directory.Group) group {
 	return group{ID: g.ObjectID, DisplayName: g.DisplayName(), Description: nullIfEmpty(g.Text("description")), Mail: nullIfEmpty(g.Text("mail")), MailNickname: nullIfEmpty(g.Text("mailNickname"))}
 }
@@ -116,6 +118,7 @@ func (c *call) listUsers() error {
 	return c.answerOK(out)
 }
 
+// findUser returns the user with this value of a property, which is "id" or "userprincipalname".
 func (c *call) findUser(property, value string) (directory.User, error) {
 	if property == "id" {
 		return c.User(c.r.Context(), value)

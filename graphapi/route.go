@@ -92,8 +92,8 @@ func Routes() []Route {
 }
 
 // findRoute returns the route of a request, or an error if there is none. Like Graph, it ignores
-// case in path segments. It accepts a key in brackets, as in jobs('id'), and empty brackets after a
-// function.
+// case in path segments. It accepts a key in brackets, as in jobs('id'), and empty brackets after
+// the name of a function.
 func findRoute(method string, path []string) (*Route, error) {
 	path = normalizePath(path)
 	var allow []string
@@ -136,7 +136,7 @@ func normalizePath(path []string) (out []string) {
 		}
 		out = append(out, name)
 		if _, value, alternate := strings.Cut(key, "="); alternate && strings.EqualFold(name, "servicePrincipals") {
-			key = value // the key is appId='…'; the application and its service servicePrincipal have the same id
+			key = value // the key is appId='…'; the application and its service principal have the same id
 		}
 		if key = strings.TrimSpace(key); key != "" {
 			out = append(out, unquote(key))

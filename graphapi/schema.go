@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
+// isNoJob reports whether an error says that the application has no job.
 func isNoJob(err error) bool { return errors.Is(err, provision.ErrNoJob) }
 
 // targetErrorOf returns the *provision.TargetError in err, or nil if there is none.
@@ -65,16 +66,17 @@ func (c *call) putSchema() error {
 	}
 	// The document may come from another job, so give it the id of this job's schema.
 	schema.ID = c.job.Schema.ID
-	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), schema, acceptNoLoss, c.actor()); err != nil {
+	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), schema, acceptNoClosings, c.actor()); err != nil {
 		return err
 	}
 	c.reportIgnored(lost)
 	return c.answerNoContent()
 }
 
-// acceptNoLoss returns 0 as the accepted loss of access: no administrator was asked to accept a
-// loss, so the guard judges every loss.
-func acceptNoLoss(_, _ provision.Job) (int, error) { return 0, nil }
+// acceptNoClosings returns 0 as the number of accounts that an administrator agreed to disable or
+// delete with this change of the schema. No administrator was asked, so the guard checks all of
+// them.
+func acceptNoClosings(_, _ provision.Job) (int, error) { return 0, nil }
 
 // completeSources adds the expression to each source that has only a name and a type. Microsoft's
 // examples have such sources.
@@ -98,7 +100,7 @@ func completeSources(s *provision.Schema) error {
 // resetSchema replaces the job's mappings with those of its template.
 func (c *call) resetSchema() error {
 	t := c.h.templateOf(c.job.Schema)
-	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), t.schema, acceptNoLoss, c.actor()); err != nil {
+	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), t.schema, acceptNoClosings, c.actor()); err != nil {
 		return err
 	}
 	return c.answerNoContent()
@@ -148,6 +150,7 @@ type functionSchema struct {
 	Parameters []parameterSchema `json:"parameters"`
 }
 
+// parameterSchema is Graph's attributeMappingParameterSchema.
 type parameterSchema struct {
 	Name                      string `json:"name"`
 	Required                  bool   `json:"required"`
@@ -212,6 +215,7 @@ type parseResult struct {
 	ParsingSucceeded    bool             `json:"parsingSucceeded"`
 }
 
+// expressionError describes what is wrong with an expression.
 type expressionError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`

@@ -40,8 +40,8 @@ func knownSecretKeys() []string {
 		SyncAgentCompatibilityKey SyncAgentADContainer ValidateDomain TestReferences ConnectionString`)
 }
 
-// credentials holds the secrets of a request that have an effect in Rollcall. A nil field means
-// that the request does not have the secret.
+// credentials holds the secrets of a request that have an effect in Rollcall. A field is nil if the
+// request does not have the secret.
 type credentials struct {
 	address *string  // the Tenant URL
 	token   *string  // the Secret Token
@@ -50,7 +50,7 @@ type credentials struct {
 }
 
 // readSecrets reads the secrets of a request. It returns an error for a secret of a feature that
-// Rollcall does not have. Otherwise a script would seem to work without effect.
+// Rollcall does not have, because a script would otherwise believe that the feature is on.
 func readSecrets(pairs []secret) (c credentials, err error) {
 	var seen []string
 	for _, p := range pairs {
@@ -137,7 +137,8 @@ func (c *call) putSecrets() error {
 	}
 	notice := ""
 	if cred.address != nil {
-		// Do not switch off accounts for a change that is refused afterwards.
+		// First check whether the change is allowed. Otherwise accounts would be switched off for a
+		// change that is then refused.
 		if err := c.h.Jobs.CheckEdit(c.r.Context(), c.key(), edit); err != nil {
 			return err
 		}
@@ -155,10 +156,10 @@ func (c *call) putSecrets() error {
 	return c.answerNoContent()
 }
 
-// leaveApplication prepares the move of the job to another application: the accounts of leavers at
-// the old one are switched off, because the job forgets them. If that fails, or if there are more
-// of them than the guard lets through, leaveApplication returns an error. notice says how many
-// accounts are forgotten once the address is saved.
+// leaveApplication prepares the move of the job to another application at this address. The job
+// will forget the accounts at the old application. So leaveApplication switches off the accounts
+// there of people who should no longer have one. It returns an error if that fails, or if there are
+// more of them than provision's guard allows. notice says how many accounts the job will forget.
 func (c *call) leaveApplication(address string) (notice string, err error) {
 	job, err := c.h.Jobs.Get(c.r.Context(), c.key())
 	if isNoJob(err) {
@@ -227,7 +228,7 @@ func (c *call) validateCredentials() error {
 	return c.testGivenCredentials(body)
 }
 
-// validateNewCredentials is validateCredentials for an application without a job.
+// validateNewCredentials is like validateCredentials, for an application without a job.
 func (c *call) validateNewCredentials() error {
 	var body credentialsBody
 	if err := c.readJSON(&body, false); err != nil {
@@ -248,6 +249,7 @@ func (c *call) validateNewCredentials() error {
 	return c.testGivenCredentials(body)
 }
 
+// testGivenCredentials tests the connection with the credentials in a request.
 func (c *call) testGivenCredentials(body credentialsBody) error {
 	cred, err := readSecrets(body.Credentials)
 	if err != nil {
@@ -263,6 +265,8 @@ func (c *call) testGivenCredentials(body credentialsBody) error {
 	return c.testConnection(*cred.address, cred.token)
 }
 
+// testConnection tests the connection, and answers with status 204 if it works. A nil token means
+// the saved one.
 func (c *call) testConnection(address string, token *string) error {
 	_, err := c.h.Jobs.TestConnection(c.r.Context(), c.key(), address, token)
 	if target := targetErrorOf(err); target != nil {

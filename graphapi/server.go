@@ -27,7 +27,7 @@ const Pattern = "/d/{directory}/graph/"
 // Limits of the size of a request body, in bytes.
 const (
 	maxBody       = 256 << 10
-	maxSchemaBody = 8 << 20
+	maxSchemaBody = 8 << 20 // for a schema document
 )
 
 // Handler serves the API of every directory. Fields without a comment are required.
@@ -46,7 +46,7 @@ type Handler struct {
 	templates []template
 }
 
-// limits bounds how many requests this process accepts.
+// limits limits how many requests this process accepts.
 type limits struct {
 	requests *web.Throttle // counts the requests of each API key
 	failures *web.Throttle // counts the wrong API keys from each network address
@@ -111,7 +111,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	who := key.EventActor()
 	who.Address, who.UserAgent = web.RemoteIP(r), r.UserAgent()
 	c.r = r.WithContext(event.WithActor(r.Context(), who))
-	if c.Handle, err = h.Directories.OpenID(c.r.Context(), directory.ID(key.Directory)); err != nil {
+	if c.Handle, err = h.Directories.OpenByID(c.r.Context(), directory.ID(key.Directory)); err != nil {
 		return err
 	}
 	if version != "v1.0" && version != "beta" {
@@ -153,8 +153,8 @@ func splitPath(u *url.URL) (path []string, version, directoryName string, err er
 	return parts[4:], parts[3], parts[1], nil
 }
 
-// authenticate returns the API key of the request, and limits how often it is used. The error for a
-// wrong key does not reveal whether the directory exists.
+// authenticate returns the API key of the request. It returns an error if the key is wrong or was
+// used too often. The error for a wrong key does not reveal whether the directory exists.
 func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.Key, error) {
 	now := h.Now()
 	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -183,6 +183,7 @@ func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.
 	return key, nil
 }
 
+// tooManyRequests returns the error for a client that must wait. message says why.
 func tooManyRequests(wait time.Duration, message string) error {
 	e := refuse(http.StatusTooManyRequests, codeTooManyRequests, "%s Try again in %s seconds.", message, web.Seconds(wait))
 	e.RetryAfter = wait
@@ -222,6 +223,7 @@ func (c *call) findApplicationAndJob() error {
 // key returns the key under which provision stores the application's job.
 func (c *call) key() provision.Key { return jobKey(c.Handle, c.app) }
 
+// jobKey returns the key under which provision stores the job of an application.
 func jobKey(h *directory.Handle, a directory.Application) provision.Key {
 	return provision.Key{Directory: provision.SourceID(h.Directory.ID), App: a.ID}
 }
@@ -234,7 +236,8 @@ func (c *call) rootURL() string {
 	return c.h.BaseURL + "/d/" + url.PathEscape(c.Directory.Name) + "/graph/" + c.version
 }
 
-// odataContext returns a value of @odata.context, which names the type of the answer.
+// odataContext returns the value of @odata.context in an answer, which names the answer's type.
+// rest is the end of the value, in the format of fmt.Sprintf.
 func (c *call) odataContext(rest string, args ...any) string {
 	return c.rootURL() + "/$metadata#" + fmt.Sprintf(rest, args...)
 }
@@ -304,6 +307,7 @@ func (c *call) readJSON(v any, emptyAllowed bool) error {
 	return nil
 }
 
+// firstNonEmpty returns a, or b if a is empty.
 func firstNonEmpty(a, b string) string {
 	if a == "" {
 		return b

@@ -15,7 +15,7 @@ import (
 type template struct {
 	id          string
 	description string
-	isDefault   bool // whether this is Graph's own template for SCIM applications
+	isDefault   bool // whether this is the template that Graph has for SCIM applications
 	schema      *provision.Schema
 }
 
@@ -37,8 +37,8 @@ func readTemplates() ([]template, error) {
 	return list, nil
 }
 
-// findTemplate returns the template with this id, or an error if there is none. Upper and lower case
-// make no difference.
+// findTemplate returns the template with this id, or an error if there is none. Upper and lower
+// case make no difference.
 func (h *Handler) findTemplate(id string) (template, error) {
 	for _, t := range h.templates {
 		if strings.EqualFold(t.id, id) {
@@ -72,6 +72,7 @@ type templateDocument struct {
 	Schema        json.RawMessage           `json:"schema,omitempty"`
 }
 
+// renderTemplate returns a template in Graph's form, without its schema.
 func (c *call) renderTemplate(t template) templateDocument {
 	return templateDocument{
 		ID: t.id, ApplicationID: c.app.ID, Default: t.isDefault, Description: t.description, Discoverable: true, FactoryTag: "CustomSCIM",

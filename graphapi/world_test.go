@@ -75,7 +75,7 @@ func newWorldOn(t *testing.T, db *store.DB) *world {
 	w.keys = &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: w.clock, NewID: w.newID}
 	w.sites = &site.Sites{Store: store.Sites{DB: db}, Now: w.clock, NewID: w.newID}
 	w.rosters = &roster.Rosters{Store: store.Rosters{DB: db}, Now: w.clock, NewID: w.newID}
-	sources := source.Opener(w.directories.OpenID)
+	sources := source.Opener(w.directories.OpenByID)
 	w.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Now: w.clock, NewID: w.newID, Events: store.Events{DB: db},
 		Sources: sources, Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},

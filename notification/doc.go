@@ -1,7 +1,7 @@
 // Package notification sends news about the provisioning of a directory to the people who look
 // after it, by mail and by webhooks. It sends news when provisioning is in quarantine, when
-// operations are on hold, when an account waits too long to be closed, and when an API key expires
-// soon.
+// operations are on hold until a person confirms them, when an account waits too long to be
+// disabled or deleted, and when an API key expires soon.
 //
 //	event (in its transaction) ──► waiting message, one for each recipient ──► Advance ──► Mailer
 //
@@ -10,6 +10,8 @@
 // answer; both copies have the same Message-ID. All messages that wait for a recipient go into one
 // mail, and a recipient gets at most one mail in five minutes.
 //
-// Webhooks get the same news. Each message is a signed request of its own: see Webhooks and
-// docs/webhooks.md.
+// Webhooks get the same news, each in a signed request of its own. One such request is called a
+// delivery. See Webhooks and docs/webhooks.md.
+//
+// The leases and their epochs are those of package runner.
 package notification

@@ -20,7 +20,7 @@ const (
 )
 
 const (
-	// MaxRecipients is how many recipients a directory can have.
+	// MaxRecipients is the largest number of recipients of a directory.
 	MaxRecipients = 50
 	// maxAddressBytes is the largest length of an e-mail address, in bytes. SMTP allows 256 bytes
 	// for a path, which includes two angle brackets.
@@ -33,7 +33,7 @@ type Topic string
 // The topics.
 const (
 	Quarantine  Topic = "quarantine"  // provisioning is in quarantine, or was released from it
-	Held        Topic = "held"        // operations are on hold, or a plan waits for approval
+	Held        Topic = "held"        // operations are on hold until a person confirms them, or a plan waits for approval
 	Late        Topic = "late"        // an account waits too long to be disabled or deleted, or provisioning has missed changes
 	Credentials Topic = "credentials" // a Secret Token was discarded, or an API key expires soon
 )
@@ -60,8 +60,9 @@ func TopicOf(name string) (t Topic, ok bool) {
 	return t, ok
 }
 
-// IsTold reports whether there is mail about the events with this name.
-func IsTold(name string) bool {
+// HasMail reports whether mail is sent about the events with this name. Unlike TopicOf, it includes
+// the event of a stopped webhook, which has no topic.
+func HasMail(name string) bool {
 	_, ok := TopicOf(name)
 	return ok || name == event.WebhookStopped
 }
@@ -80,8 +81,8 @@ func (t Topic) Label() string {
 	}
 }
 
-// Means says in which situation mail about the topic is sent.
-func (t Topic) Means() string {
+// Describe says in which situation mail about the topic is sent, for pages and commands.
+func (t Topic) Describe() string {
 	switch t {
 	case Quarantine:
 		return "Provisioning went into quarantine, or a quarantine ended."
@@ -105,7 +106,7 @@ type Recipient struct {
 	Added       time.Time // when the recipient was added
 
 	Waiting      int       // how many messages wait to be sent
-	LastSent     time.Time // when the last mail was sent; zero if no mail was sent yet
+	LastSent     time.Time // when mail was last sent; zero if none was sent yet
 	NextTry      time.Time // the earliest time at which the next mail may be sent
 	FailingSince time.Time // when the mail server began to refuse mail for this address; zero if it accepts mail
 	Failures     int       // how many tries have failed in a row
@@ -132,7 +133,7 @@ type Message struct {
 	Time        time.Time
 }
 
-// Refusals.
+// Refusals about recipients.
 var (
 	ErrNotFound = refusal.New(refusal.NotFound, "", "this directory has no such recipient").Coded("recipient_gone")
 	ErrTaken    = refusal.New(refusal.Taken, "address", "this address gets mail already").
@@ -161,14 +162,15 @@ type Store interface {
 	// ErrNotFound if there is no such recipient.
 	Resume(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
 	// Due returns the recipient whose mail is due first, with the name of its directory and its
-	// oldest messages, up to limit. If no mail is due at now, it returns ErrNotFound, and the time
-	// when the next mail is due; zero if no message waits.
+	// oldest messages, up to limit. If no mail is due at the time now, it returns ErrNotFound. Then
+	// next is the time when the next mail is due; it is zero if no message waits.
 	Due(ctx context.Context, now time.Time, limit int) (d Delivery, next time.Time, err error)
-	// Sent deletes the messages of a delivery. It stores that the mail was sent at the time at,
-	// and that the next mail must not be sent before the time next. It does nothing if the
-	// recipient was removed. Every write under the lease checks the epoch.
+	// Sent deletes the messages of a mail that was sent. It stores that the mail was sent at the
+	// time at, and that the next mail must not be sent before the time next. It does nothing if the
+	// recipient was removed. Sent and Failed return an error if another process has taken over the
+	// lease with this epoch.
 	Sent(ctx context.Context, epoch int64, d Delivery, at, next time.Time) error
-	// Failed stores the state of a recipient after a failed try, and appends the events.
+	// Failed stores the state of a recipient after mail could not be sent, and appends the events.
 	Failed(ctx context.Context, epoch int64, r Recipient, events ...event.Event) error
 }
 
@@ -180,7 +182,7 @@ type Delivery struct {
 	More          int       // how many messages wait in addition to Messages
 }
 
-// Mail is a mail that is ready to be sent.
+// Mail is one mail as a Mailer sends it.
 type Mail struct {
 	ID      string // part of the Message-ID; stays the same when a try is repeated
 	To      string
@@ -189,8 +191,7 @@ type Mail struct {
 	Time    time.Time
 }
 
-// Mailer hands a mail to a mail server. Its errors are sentences for administrators. They hold no
-// password.
+// Mailer sends mail. Its errors are sentences for administrators, and contain no password.
 type Mailer interface {
 	Send(ctx context.Context, m Mail) error
 }
@@ -280,6 +281,7 @@ func sortTopics(topics []Topic) ([]Topic, error) {
 	return sorted, nil
 }
 
+// topicNames returns the topics as strings.
 func topicNames(topics []Topic) []string {
 	names := make([]string, len(topics))
 	for i, t := range topics {
@@ -288,6 +290,7 @@ func topicNames(topics []Topic) []string {
 	return names
 }
 
+// joinLabels returns the topics' names on pages, separated by commas.
 func joinLabels(topics []Topic) string {
 	labels := make([]string, len(topics))
 	for i, t := range topics {
@@ -349,6 +352,7 @@ func (n *Notifications) Resume(ctx context.Context, directory, id, actor string)
 	})
 }
 
+// newEvent returns an event about a recipient.
 func (n *Notifications) newEvent(name, actor string, r Recipient, text string) event.Event {
 	return event.Event{Time: n.Now(), Scope: event.Directory(r.Directory), Name: name, Actor: actor, Subject: r.ID, Text: text}
 }

@@ -40,7 +40,7 @@ func eachWorld(t *testing.T, test func(*world)) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := &world{T: t, db: db, now: time.Date(2026, 1, 9, 9, 0, 0, 0, time.UTC), box: mailbox.New(t, mailbox.Options{})}
 		now := func() time.Time { return w.now }
-		server, err := outbox.New(outbox.Options{URL: "smtp://" + w.box.Addr + "?tls=none", From: "rollcall@contoso.example"})
+		server, err := outbox.NewSMTP(outbox.SMTPOptions{URL: "smtp://" + w.box.Addr + "?tls=none", From: "rollcall@contoso.example"})
 		w.must(err)
 		w.keys = &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: now, NewID: uuid.NewString}
 		w.notifications = &notification.Notifications{
@@ -68,7 +68,7 @@ func (w *world) directory(name string) *directory.Handle {
 	w.Helper()
 	d, err := w.directories.Create(w.Context(), name, "cli")
 	w.must(err)
-	h, err := w.directories.OpenID(w.Context(), d.ID)
+	h, err := w.directories.OpenByID(w.Context(), d.ID)
 	w.must(err)
 	return h
 }

@@ -17,7 +17,7 @@ const (
 	mailPause          = 5 * time.Minute  // the shortest time between two mails to the same recipient
 	sendTimeout        = 20 * time.Second // how long one mail may take to be sent
 	keysCheckInterval  = time.Hour        // how often to look for API keys that expire soon
-	stopAfter          = 72 * time.Hour   // how long the mail server may refuse a recipient's mail before the recipient is stopped
+	stopAfter          = 72 * time.Hour   // how long the mail server may refuse a recipient's mail before no more is sent
 	maxSubjectRunes    = 120              // the largest length of a subject, in characters
 	maxErrorBytes      = 500              // the largest length of a stored error, in bytes
 )
@@ -70,8 +70,8 @@ func (n *Notifications) Advance(ctx context.Context, _ string, epoch int64) (nex
 	return now, nil
 }
 
-// noteFailure stores the failure and the time of the next try. It stops the recipient after three
-// days of failures.
+// noteFailure stores why a mail could not be sent, and the time of the next try. After three days
+// of failures, it stops the recipient: no mail is sent until Resume.
 func (n *Notifications) noteFailure(ctx context.Context, epoch int64, r Recipient, now time.Time, failure error) error {
 	r.Failures++
 	r.Error = shorten(oneLine(failure.Error()), maxErrorBytes)
@@ -90,8 +90,8 @@ func (n *Notifications) noteFailure(ctx context.Context, epoch int64, r Recipien
 	return nil
 }
 
-// SendTest immediately sends a test mail, which is about no event. It returns ErrNoMailer without a
-// mail server, or the mail server's error.
+// SendTest immediately sends a test mail to a recipient. It returns ErrNoMailer if there is no mail
+// server, or the error of the mail server.
 func (n *Notifications) SendTest(ctx context.Context, directoryName string, r Recipient) error {
 	if n.Mailer == nil {
 		return ErrNoMailer
@@ -105,7 +105,7 @@ func (n *Notifications) SendTest(ctx context.Context, directoryName string, r Re
 	})
 }
 
-// compose writes the mail of a delivery.
+// compose returns the mail that tells a recipient the messages of a delivery.
 func (n *Notifications) compose(d Delivery) Mail {
 	first := d.Messages[0]
 	m := Mail{ID: first.ID, To: d.Recipient.Address, Time: first.Time}
@@ -154,6 +154,8 @@ func pageLink(publicURL, directoryName string, m Message) string {
 	}
 }
 
+// footer returns the last lines of a mail. They say why the recipient gets it, and where to change
+// that.
 func (n *Notifications) footer(directoryName string, r Recipient) string {
 	by := cmp.Or(event.ParseActor(r.AddedBy).Words(), "an administrator")
 	return "\n-- \nYou get this mail because " + by + " added " + r.Address + ". To change that: " + n.PublicURL + "/d/" + url.PathEscape(directoryName) + "/notifications\n"

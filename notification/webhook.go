@@ -21,12 +21,13 @@ import (
 const WebhookLeaseKind = "webhook"
 
 const (
-	// MaxWebhooks is how many webhooks a directory can have.
+	// MaxWebhooks is the largest number of webhooks of a directory.
 	MaxWebhooks = 20
-	// KeptDeliveries is how many deliveries of a webhook are kept after they were sent or given up.
+	// KeptDeliveries is how many deliveries of a webhook the store keeps for pages, after they were
+	// sent or have failed.
 	KeptDeliveries = 200
-	// After a rotation, the old secret of a webhook also signs requests for some time:
-	// DefaultOverlap, unless another time is chosen, and at most MaxOverlap.
+	// A rotation gives a webhook a new secret. For some time, the old secret also signs requests:
+	// for DefaultOverlap unless another time is chosen, and for at most MaxOverlap.
 	DefaultOverlap = 24 * time.Hour
 	MaxOverlap     = 7 * 24 * time.Hour
 
@@ -55,9 +56,9 @@ type Webhook struct {
 	AddedBy     string  // the actor who added the webhook, in the form that events use
 	Added       time.Time
 
-	Sealed []byte      // the sealed secret; empty if it was lost with the key file
+	Sealed []byte      // the encrypted secret; empty if it can no longer be decrypted, because the key file was lost
 	Old    []OldSecret // the secrets that earlier rotations replaced, the oldest first
-	Form   string      // the number of the form that made the secret; empty for a command
+	Form   string      // the number of the form whose sending made the secret; empty if a command made it
 
 	Disabled     time.Time // when the webhook was disabled; zero if it is enabled
 	IsStopped    bool      // whether it was disabled because its endpoint accepted nothing for days, or is gone
@@ -70,13 +71,13 @@ type Webhook struct {
 // OldSecret is a secret that a rotation replaced. Until the time Until, it signs requests in
 // addition to the current secret.
 type OldSecret struct {
-	Sealed []byte
+	Sealed []byte // the encrypted secret
 	Until  time.Time
 }
 
-// OldUntil returns the time until which an old secret also signs requests. It returns the zero time
-// if no old secret signs now.
-func (w Webhook) OldUntil(now time.Time) (until time.Time) {
+// OldSecretsUntil returns the time until which old secrets sign requests too. It returns the zero
+// time if no old secret signs at the time now.
+func (w Webhook) OldSecretsUntil(now time.Time) (until time.Time) {
 	for _, old := range w.Old {
 		if old.Until.After(now) && old.Until.After(until) {
 			until = old.Until
@@ -150,10 +151,10 @@ func (d WebhookDelivery) Cursor() string { return fmt.Sprintf("%d-%s", d.Time.Un
 
 // Refusals of webhooks.
 var (
-	ErrNoWebhook    = refusal.New(refusal.NotFound, "", "this directory has no such webhook").Coded("webhook_gone")
-	ErrNoDelivery   = refusal.New(refusal.NotFound, "", "this webhook has no such delivery").Coded("delivery_gone")
-	ErrManyWebhooks = refusal.New(refusal.Conflict, "url", "the directory has %d webhooks, which is the limit", MaxWebhooks).
-			Advise("remove one that is no longer needed").Coded("webhooks_full")
+	ErrNoWebhook       = refusal.New(refusal.NotFound, "", "this directory has no such webhook").Coded("webhook_gone")
+	ErrNoDelivery      = refusal.New(refusal.NotFound, "", "this webhook has no such delivery").Coded("delivery_gone")
+	ErrTooManyWebhooks = refusal.New(refusal.Conflict, "url", "the directory has %d webhooks, which is the limit", MaxWebhooks).
+				Advise("remove one that is no longer needed").Coded("webhooks_full")
 	ErrWebhookOff = refusal.New(refusal.Conflict, "", "the webhook is disabled").
 			Advise("enable it first").Coded("webhook_disabled")
 	ErrFormUsed = refusal.New(refusal.Conflict, "", "this form made a secret already").Coded("form_used")
@@ -164,7 +165,7 @@ var (
 // WebhookStore keeps webhooks and their deliveries. The store of events adds the deliveries, each
 // in the transaction of its event.
 type WebhookStore interface {
-	// AddWebhook stores a webhook and appends the event. It returns ErrManyWebhooks if the
+	// AddWebhook stores a webhook and appends the event. It returns ErrTooManyWebhooks if the
 	// directory has limit webhooks already, ErrFormUsed if a webhook has the same form number, and
 	// refusal.NotFound if the directory or the application does not exist.
 	AddWebhook(ctx context.Context, w Webhook, limit int, e event.Event) error
@@ -190,16 +191,18 @@ type WebhookStore interface {
 	// limit. Deliveries of failing webhooks come last. If no delivery is due, next is the time when
 	// the next one is due; it is zero if no delivery waits.
 	DueDeliveries(ctx context.Context, now time.Time, limit int) (due []WebhookDelivery, next time.Time, err error)
-	// Delivered stores the result of a try, and the state of the delivery's webhook. If stopped is
-	// not nil, Delivered disables the webhook and appends the event. It does nothing if the
-	// delivery was removed. It also does nothing if the delivery was not sent and the webhook's URL
-	// or secret has changed since the try. It checks the epoch of the lease.
+	// Delivered stores the result of one try to send a delivery, and the state of the delivery's
+	// webhook. If stopped is not nil, Delivered disables the webhook and appends the event. It does
+	// nothing if the delivery was removed, or if the try failed and the webhook's URL or secret has
+	// changed since. It returns an error if another process has taken over the lease with this
+	// epoch.
 	Delivered(ctx context.Context, epoch int64, d WebhookDelivery, stopped *event.Event) error
-	// AllWebhooks returns the webhooks with a sealed secret of all directories that are not deleted.
+	// AllWebhooks returns the webhooks with a sealed secret of all directories that are not
+	// deleted.
 	AllWebhooks(ctx context.Context) ([]Webhook, error)
-	// ReplaceWebhookSecrets stores the secrets of a webhook that were sealed again, and appends the
-	// events. If sealed is empty, it also disables the webhook. It does nothing if the webhook's
-	// secret differs from that of old.
+	// ReplaceWebhookSecrets replaces the sealed secrets of a webhook by the current secret sealed
+	// and the old secrets older, and appends the events. If sealed is empty, it also disables the
+	// webhook. It does nothing if the stored secret is not that of the argument old.
 	ReplaceWebhookSecrets(ctx context.Context, old Webhook, sealed []byte, older []OldSecret, events ...event.Event) error
 }
 
@@ -220,12 +223,14 @@ type PostAnswer struct {
 
 // Poster sends signed requests to endpoints. Its errors are sentences for administrators.
 type Poster interface {
-	// CheckURL returns an error if the URL may not be called.
+	// CheckURL returns an error if Post must not send requests to the URL.
 	CheckURL(address string) error
+	// Post sends a request, and returns the endpoint's answer.
 	Post(ctx context.Context, p Post) (PostAnswer, error)
 }
 
-// Sealer seals the secrets of webhooks. context names the place where a secret is stored.
+// Sealer encrypts ("seals") and decrypts the secrets of webhooks. context names the webhook. A
+// secret that was sealed with one context cannot be opened with another.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)
@@ -283,7 +288,8 @@ func (ws *Webhooks) Add(ctx context.Context, req NewWebhook) (w Webhook, secret 
 	return w, secret, nil
 }
 
-// check returns the settings in the form in which they are stored, or a refusal.
+// check returns the settings in the form in which they are stored. It returns a refusal if they are
+// not valid.
 func (ws *Webhooks) check(s WebhookSettings) (WebhookSettings, error) {
 	s.URL, s.Description = strings.TrimSpace(s.URL), strings.TrimSpace(s.Description)
 	bad := func(field, detail string, args ...any) error {
@@ -316,6 +322,7 @@ func (ws *Webhooks) check(s WebhookSettings) (WebhookSettings, error) {
 	return s, err
 }
 
+// isPlain reports whether a string is valid UTF-8 without control characters.
 func isPlain(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
@@ -425,7 +432,7 @@ func (ws *Webhooks) Rotate(ctx context.Context, directory, id string, overlap ti
 		}
 		now.Old, now.Sealed, now.Form, now.FailingSince, now.Error = old, sealed, form, time.Time{}, ""
 		words := "; the old one signs no longer"
-		if until := now.OldUntil(at); !until.IsZero() {
+		if until := now.OldSecretsUntil(at); !until.IsZero() {
 			words = "; the old one signs too until " + until.Format("2006-01-02 15:04 UTC")
 		}
 		w = now
@@ -466,7 +473,8 @@ func (ws *Webhooks) Disable(ctx context.Context, directory, id, actor string) er
 	})
 }
 
-// errNothingToDo means that a webhook is already in the state that the caller wants.
+// errNothingToDo is returned by functions that update calls, if the webhook already is as the
+// caller wants it.
 var errNothingToDo = refusal.New(refusal.Conflict, "", "there is nothing to do")
 
 // update changes a webhook by calling change. If change returns errNothingToDo, update changes
@@ -506,7 +514,8 @@ func (ws *Webhooks) SendAgain(ctx context.Context, directory, id, delivery strin
 	return ws.Store.Repeat(ctx, directory, id, delivery, ws.now())
 }
 
-// secrets opens the secrets that sign requests now. The current secret comes first.
+// secrets decrypts the secrets that sign requests at the time now. The current secret comes first.
+// It returns ErrNoSecret if the current secret is lost.
 func (ws *Webhooks) secrets(w Webhook, now time.Time) ([]string, error) {
 	if len(w.Sealed) == 0 {
 		return nil, ErrNoSecret
@@ -529,7 +538,7 @@ func (ws *Webhooks) secrets(w Webhook, now time.Time) ([]string, error) {
 	return all, nil
 }
 
-// sealContext names the place where the secrets of a webhook are stored.
+// sealContext returns the context with which a Sealer seals the secrets of the webhook.
 func (w Webhook) sealContext() string { return "webhook " + w.Directory + " " + w.ID }
 
 // newSigningSecret returns a secret in the form of Standard Webhooks.
@@ -539,8 +548,10 @@ func newSigningSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(key[:])
 }
 
+// now returns the time with the precision of the store.
 func (ws *Webhooks) now() time.Time { return ws.Now().UTC().Truncate(time.Microsecond) }
 
+// newEvent returns an event about a webhook.
 func (ws *Webhooks) newEvent(name, actor string, w Webhook, text string) event.Event {
 	return event.Event{Time: ws.Now(), Scope: event.Directory(w.Directory), Name: name, Actor: actor, Subject: w.ID, Text: text}
 }
@@ -593,7 +604,8 @@ func (ws *Webhooks) sealAgain(w Webhook, sealed []byte) ([]byte, error) {
 	return again, nil
 }
 
-// CountOpen counts the webhooks with a sealed secret, and how many of them the sealer can open.
+// CountOpen returns how many webhooks have a sealed secret, and how many of these secrets the
+// sealer can open.
 func (ws *Webhooks) CountOpen(ctx context.Context) (opens, sealed int, err error) {
 	all, err := ws.Store.AllWebhooks(ctx)
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 const (
 	postsAtOnce    = 8               // the number of endpoints to which one call of Advance sends at the same time
 	postTimeout    = 8 * time.Second // how long an endpoint may take for its answer
-	maxAnswerBytes = 500             // how much of an answer is stored
-	// giveUpAfter is how long a delivery is tried. An endpoint that accepts nothing for that long
-	// is disabled.
+	maxAnswerBytes = 500             // how many bytes of an answer are stored
+	// giveUpAfter is how long a delivery is tried. If an endpoint accepts nothing for that long,
+	// its webhook is disabled.
 	giveUpAfter = 72 * time.Hour
 )
 
@@ -76,7 +76,7 @@ func (ws *Webhooks) deliver(ctx context.Context, epoch int64, d WebhookDelivery)
 	}
 	d.NextTry = now.Add(webhookRetryAfter(d.Attempts))
 	d.Webhook.Error = d.failureText()
-	if result == notSigned { // this says nothing about the endpoint, so its three days begin again
+	if result == notSigned { // the endpoint did not fail, so its three days of failures begin again
 		d.FirstTry, d.Webhook.FailingSince = time.Time{}, time.Time{}
 		return ws.storeResult(ctx, epoch, d, nil)
 	}
@@ -145,7 +145,7 @@ func (ws *Webhooks) try(ctx context.Context, d WebhookDelivery) (WebhookDelivery
 	return d, result
 }
 
-// sentence turns the text of an error into a sentence.
+// sentence returns the text of an error with a capital at its beginning and a full stop at its end.
 func sentence(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
 	text = string(unicode.ToUpper(first)) + text[size:]
@@ -200,10 +200,10 @@ func (ws *Webhooks) SendTest(ctx context.Context, directoryName string, w Webhoo
 	return d, ws.Store.AddDelivery(ctx, d)
 }
 
-// newDeliveryID returns the webhook-id for an id.
+// newDeliveryID returns the webhook-id of a delivery that is made from this id.
 func newDeliveryID(id string) string { return "msg_" + id }
 
-// namedID is the id and the name of a directory or an application, as a payload shows them.
+// namedID is the id and the name of a directory or an application in a payload.
 type namedID struct {
 	ID   string `json:"id"`
 	Name string `json:"name,omitempty"`
@@ -216,6 +216,7 @@ type payload struct {
 	Data      payloadData `json:"data"`
 }
 
+// payloadData is the news in a payload.
 type payloadData struct {
 	Directory   namedID         `json:"directory"`
 	Application *namedID        `json:"application,omitempty"`
@@ -225,6 +226,7 @@ type payloadData struct {
 	Details     json.RawMessage `json:"details,omitempty"`
 }
 
+// payload returns the body of the request for a delivery.
 func (ws *Webhooks) payload(d WebhookDelivery) []byte {
 	p := payload{Type: d.Event, Timestamp: d.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), Data: payloadData{
 		Directory: namedID{ID: d.Webhook.Directory, Name: d.DirectoryName}, Text: oneLine(d.Text),

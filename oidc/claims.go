@@ -35,8 +35,8 @@ type ClaimValues struct {
 	Department     string
 }
 
-// changeableClaims lists claims whose values can change. A value of such a claim can later belong
-// to another person, so none of these claims identifies a person.
+// changeableClaims lists claims that must not be the user identifier, because their values can
+// change. Such a value can later belong to another person.
 var changeableClaims = []string{"email", "preferred_username", "upn", "unique_name", "name", "nickname", "phone_number"}
 
 // Check returns an error if the user identifier is one of the changeableClaims. With such a user
@@ -87,9 +87,9 @@ func (t Token) Pick(c Claims) (ClaimValues, error) {
 	}, nil
 }
 
-// descriptiveValue returns the value of a claim that only describes the person. It returns an empty
-// string if the value cannot be used, for example if it is an e-mail address that the provider has
-// not verified.
+// descriptiveValue returns the first value of a claim that only describes the person, such as a
+// display name. It returns an empty string if the value cannot be used, for example if it is an
+// e-mail address that the provider has not verified.
 func (t Token) descriptiveValue(name string) string {
 	values := t.values(name)
 	if name == "" || len(values) == 0 || len(values[0]) > maxClaimBytes || !isClean(values[0]) {
@@ -101,6 +101,7 @@ func (t Token) descriptiveValue(name string) string {
 	return strings.TrimSpace(values[0])
 }
 
+// values returns the values of the claim with this name, or nil if the token lacks the claim.
 func (t Token) values(name string) []string {
 	at := slices.IndexFunc(t.Attributes, func(a Attribute) bool { return a.Name == name })
 	if at < 0 {
@@ -109,6 +110,7 @@ func (t Token) values(name string) []string {
 	return t.Attributes[at].Values
 }
 
+// isClean reports whether a string is valid UTF-8 without control characters.
 func isClean(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }
@@ -157,10 +159,13 @@ func attributesOf(all map[string]json.RawMessage) []Attribute {
 	return found
 }
 
+// sortAttributes sorts claims by name.
 func sortAttributes(all []Attribute) {
 	slices.SortFunc(all, func(a, b Attribute) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// plainValues returns the strings, booleans and numbers of a claim's JSON value, each as a string.
+// The JSON value is one of these or a list. plainValues returns nil if it has none.
 func plainValues(raw json.RawMessage) []string {
 	var value any
 	d := json.NewDecoder(bytes.NewReader(raw))

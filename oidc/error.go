@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Reason is one word that says why a sign-in was not accepted. Reasons are stored, counted and
+// Reason is a short code that says why a sign-in was not accepted. Reasons are stored, counted and
 // shown to administrators, but never to the person who signs in.
 type Reason string
 
@@ -45,8 +45,8 @@ func Refuse(r Reason, format string, args ...any) *Error {
 	return &Error{Reason: r, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Shorten cuts a string from a provider to at most this many bytes, so that the string fits into an
-// event. It also replaces each run of white space by one space.
+// Shorten cuts a string from a provider to at most the number of bytes in most, so that the string
+// fits into an event. It also replaces each run of white space by one space.
 func Shorten(text string, most int) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if len(text) > most {

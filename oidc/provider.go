@@ -73,6 +73,7 @@ func checkEntraTenant(u *url.URL) error {
 	return nil
 }
 
+// isEntra reports whether a URL is an address of Microsoft Entra ID, in any of its clouds.
 func isEntra(u *url.URL) bool {
 	return slices.Contains([]string{"login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn", "login.windows.net", "sts.windows.net"}, strings.ToLower(u.Hostname()))
 }
@@ -164,6 +165,7 @@ func checkAddress(text string) error {
 	return nil
 }
 
+// isLoopback reports whether a host name or IP address names this machine.
 func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -172,7 +174,7 @@ func isLoopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// Keys are the keys with which a provider signs.
+// Keys are the public keys of a provider. They verify the signatures of its ID tokens.
 type Keys struct{ all []key }
 
 // key is a public key of the provider.
@@ -223,8 +225,8 @@ func isStrong(k any) bool {
 	return false
 }
 
-// findKeys returns the keys that may have made a signature with this key id and algorithm. An empty
-// id or algorithm matches all.
+// findKeys returns the keys with this id that fit the algorithm of a signature. An empty id matches
+// each key. A key that names no algorithm fits every algorithm.
 func (k Keys) findKeys(id, algorithm string) []crypto.PublicKey {
 	var found []crypto.PublicKey
 	for _, one := range k.all {

@@ -21,10 +21,11 @@ type RequestOptions struct {
 	State    string
 	Nonce    string
 	Verifier string // the secret of PKCE (RFC 7636); the request contains only its hash
-	Fresh    bool   // whether the person must sign in again
+	Fresh    bool   // whether the provider must ask the person to sign in again, even if they are signed in there
 }
 
-// scopes are the scopes that a sign-in requests: the user identifier, names and the e-mail address.
+// scopes are the OAuth scopes that a sign-in requests. With them, the provider sends the user
+// identifier, names and the e-mail address.
 var scopes = []string{gooidc.ScopeOpenID, "profile", "email"}
 
 // Request returns the address at the provider that starts a sign-in.
@@ -39,10 +40,10 @@ func (c Client) Request(p Provider, o RequestOptions) string {
 	return config.AuthCodeURL(o.State, options...)
 }
 
-// SignOut returns the address at the provider that ends the person's session there. OpenID Connect
-// RP-Initiated Logout 1.0 §2. back is the address to which the provider redirects the browser
-// afterwards, with the state. No ID token is sent, because none is kept; so the provider may ask
-// the person whether they want to sign out.
+// SignOut returns the address at the provider that ends the person's session there (OpenID Connect
+// RP-Initiated Logout 1.0 §2). back is the address to which the provider redirects the browser
+// afterwards, with the state. The address does not contain an ID token, because none is kept. So
+// the provider may ask the person whether they want to sign out.
 func (c Client) SignOut(p Provider, back, state string) (string, error) {
 	u, err := url.Parse(p.EndSessionURL)
 	if err != nil {

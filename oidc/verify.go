@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	// MaxClockSkew is the largest accepted difference between the provider's clock and ours.
+	// MaxClockSkew is the largest accepted difference between the provider's clock and the clock of
+	// this server.
 	MaxClockSkew = 3 * time.Minute
-	// maxToken is the largest size of an ID token, in bytes.
-	maxToken = 128 << 10
+	// maxTokenBytes is the largest size of an ID token.
+	maxTokenBytes = 128 << 10
 )
 
 // Expected holds the values that an ID token must match.
@@ -63,6 +64,7 @@ func (c Client) Verify(p Provider, keys Keys, raw string, want Expected, now tim
 	return t, nil
 }
 
+// verify does the work of Verify.
 func (c Client) verify(p Provider, keys Keys, raw string, want Expected, now time.Time) (Token, *Error) {
 	h, wrong := readHeader(raw)
 	if wrong != nil {
@@ -91,9 +93,10 @@ func (c Client) verify(p Provider, keys Keys, raw string, want Expected, now tim
 	return c.checkSigned(p, signed, h.Algorithm, want, now)
 }
 
+// readHeader returns the header of an ID token, before the signature is verified.
 func readHeader(raw string) (h header, wrong *Error) {
-	if len(raw) > maxToken {
-		return h, Refuse(Malformed, "the ID token is larger than %d KiB", maxToken>>10)
+	if len(raw) > maxTokenBytes {
+		return h, Refuse(Malformed, "the ID token is larger than %d KiB", maxTokenBytes>>10)
 	}
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
@@ -161,6 +164,7 @@ func (c Client) checkSigned(p Provider, signed *gooidc.IDToken, algorithm string
 	return t, nil
 }
 
+// tenantID matches the id of a tenant of Entra ID.
 var tenantID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 // checkTenant returns an error if a token of Entra ID is about a person of another tenant than the

@@ -2,8 +2,8 @@
 // and for claims about a person.
 //
 //	Provider   …/.well-known/openid-configuration  →  metadata, kept for an hour
-//	Keys       the JWKS  →  keys, kept for an hour; read again for a token with an unknown key
-//	Exchange   a code  →  tokens
+//	Keys       the provider's JWKS  →  its public keys, kept for an hour; read again for a token with an unknown key
+//	Exchange   an authorization code  →  tokens
 //	UserInfo   an access token  →  claims
 //
 // Administrators of sites enter the issuer, so every request goes through internal/outbound. Errors
@@ -28,8 +28,8 @@ import (
 
 const (
 	keepDuration        = time.Hour        // how long metadata and keys are kept
-	rereadAfter         = time.Minute      // after this time, Keys reads the keys again for a token that names an unknown key
-	keepFailureDuration = 5 * time.Second  // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
+	rereadAfter         = time.Minute      // how old kept keys must be before Keys reads them again for a token with an unknown key
+	keepFailureDuration = 5 * time.Second  // how long no request is sent to a provider after a failed one, so that many sign-ins do not all wait for it
 	requestTimeout      = 10 * time.Second // how long a request may take
 	maxProviders        = 1000             // the largest number of providers whose data is kept
 )
@@ -62,6 +62,8 @@ func New(o outbound.Options, now func() time.Time) *Client {
 	return &Client{http: outbound.New(o), now: now, providers: map[string]*providerState{}}
 }
 
+// providerState returns the data about the provider with this issuer. If there is none, it adds an
+// empty one; if there are maxProviders already, it removes them all first.
 func (c *Client) providerState(issuer string) *providerState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,9 +107,9 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 	return p, nil
 }
 
-// Keys returns the keys of a provider. unknown says whether a token is signed with a key that is
-// not among the known keys. If so, Keys reads the keys again, but at most once a minute. It returns
-// an *oidc.Error if the keys cannot be read or used.
+// Keys returns the public keys of a provider. unknown says whether the caller has a token whose key
+// is not among the keys that Keys returned before. If so, Keys reads the keys again, but at most
+// once a minute. It returns an *oidc.Error if the keys cannot be read or used.
 func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error) {
 	k := c.providerState(p.Issuer)
 	k.mu.Lock()
@@ -140,12 +142,14 @@ func (c *Client) recentFailure(k *providerState) error {
 	return nil
 }
 
+// recordFailure keeps the error of a failed request for recentFailure, and returns it.
 func (c *Client) recordFailure(k *providerState, failure error) error {
 	k.failedAt, k.failure = c.now(), failure
 	return failure
 }
 
-// Exchange gets the tokens for a code. It returns an *oidc.Error if the provider sends no tokens.
+// Exchange sends an authorization code to the provider and returns the tokens for it. It returns an
+// *oidc.Error if the provider sends no tokens.
 func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error) {
 	style := oauth2.AuthStyleInHeader
 	if p.PostsSecret {
@@ -181,6 +185,7 @@ func (c *Client) UserInfo(ctx context.Context, p oidc.Provider, access string) (
 	return text, nil
 }
 
+// get returns the document at an address. bearer is the access token to send; empty means none.
 func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -218,6 +223,7 @@ func publicError(err error) error {
 	return errors.New("it did not answer as it should")
 }
 
+// providerError returns an error which says that the provider failed, and how.
 func providerError(format string, args ...any) *oidc.Error {
 	return oidc.Refuse(oidc.ProviderFailed, format, args...)
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Identity is a person's identity at an OpenID provider. It is linked to one operator, and signs in
+// Identity is a person's account at an OpenID provider. It is linked to one operator, and signs in
 // that operator.
 type Identity struct {
-	ID         string // the id of the link, for commands and pages
+	ID         string // the id of this record, for commands and pages
 	OperatorID string
 	Issuer     string
 	Subject    string    // identifies the person at the provider permanently (sub)
@@ -38,7 +38,8 @@ var (
 	// ErrIdentityUnknown is returned for an identity that is linked to no operator.
 	ErrIdentityUnknown = refusal.New(refusal.Forbidden, "", "this identity opens nothing here").
 				Advise("an operator signs in with a one-time link first, and links the identity on the page My account").Coded("operator_identity_unknown")
-	// ErrIdentityTaken is returned for a new link of an identity that is linked already.
+	// ErrIdentityTaken is returned for an identity to be linked that is linked to an operator
+	// already.
 	ErrIdentityTaken = refusal.New(refusal.Conflict, "", "this identity is linked already").Coded("operator_identity_taken")
 	// ErrIdentityGone is returned for an identity that is not, or no longer, linked to the
 	// operator.
@@ -46,10 +47,11 @@ var (
 			Advise("choose one from the list of the operator's identities").Coded("operator_identity_gone")
 )
 
-// IdentityUse holds the arguments of Store.UseIdentity, which signs in an operator by an identity.
+// IdentityUse holds the arguments of IdentityStore.UseIdentity, which signs in an operator by an
+// identity.
 type IdentityUse struct {
 	Issuer, Subject string
-	Email           string // replaces the stored address; empty keeps it
+	Email           string // replaces the stored e-mail address; if it is empty, the stored one stays
 	At              time.Time
 	SessionHash     secret.Hash
 	Session         session.Record
@@ -80,7 +82,8 @@ func (o *Operators) Identities(ctx context.Context, name string) ([]Identity, er
 }
 
 // Unlink removes the link between an identity and the operator with this name. After that, the
-// identity no longer signs anyone in. Sessions go on. It returns ErrUnknown or ErrIdentityGone.
+// identity no longer signs anyone in. Sessions that it started before do not end. Unlink returns
+// ErrUnknown or ErrIdentityGone.
 func (o *Operators) Unlink(ctx context.Context, name, id, actor string) (Identity, error) {
 	name, err := cleanName(name)
 	if err != nil {

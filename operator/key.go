@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	keyPrefix      = "rollcall_key_"     // the prefix by which secret scanners find keys
+	keyPrefix      = "rollcall_key_"     // the beginning of each API key, by which secret scanners find keys
 	checksumLength = 6                   // the length of a key's checksum, in characters
-	maxLiveKeys    = 50                  // the largest number of live keys of a directory
+	maxLiveKeys    = 50                  // the largest number of keys of a directory that are neither expired nor revoked
 	useInterval    = time.Minute         // the shortest time between two recorded uses of a key
-	expiryNotice   = 14 * 24 * time.Hour // how long before its expiry a key gets an event that announces the expiry
+	expiryNotice   = 14 * 24 * time.Hour // how long before a key expires an event announces that
 )
 
 // The lifetime of an API key for which no expiry is given, and the longest lifetime.
@@ -34,7 +34,8 @@ var (
 	// ErrKeyUnauthorized refuses a key that does not open this directory. It says neither whether
 	// the directory exists nor what is wrong with the key.
 	ErrKeyUnauthorized = refusal.New(refusal.Unauthorized, "", "unknown directory or API key").Coded("key_unknown")
-	ErrKeyNotFound     = refusal.New(refusal.NotFound, "", "this directory has no such API key").Coded("key_gone")
+	// ErrKeyNotFound is returned for an id or last four characters that belong to no key.
+	ErrKeyNotFound = refusal.New(refusal.NotFound, "", "this directory has no such API key").Coded("key_gone")
 	// ErrKeyFormUsed refuses a form that was sent before.
 	ErrKeyFormUsed = refusal.New(refusal.Conflict, "", "this form was sent before").
 			Advise("make another key if the first one was not saved").Coded("key_form_used")
@@ -53,7 +54,8 @@ const (
 // Levels lists the levels, the lowest first.
 var Levels = []Level{Read, Run, Configure}
 
-// rank returns the place of the level among Levels, counted from 1; 0 if the level is unknown.
+// rank returns 1 for the lowest level, 2 for the next one, and so on. It returns 0 for an unknown
+// level.
 func (l Level) rank() int {
 	for i, known := range Levels {
 		if l == known {
@@ -63,7 +65,7 @@ func (l Level) rank() int {
 	return 0
 }
 
-// Allows reports whether a key of this level may do actions for which the level need is required.
+// Allows reports whether a key of level l may do an action that requires the level need.
 func (l Level) Allows(need Level) bool { return need.rank() > 0 && l.rank() >= need.rank() }
 
 // Key describes an API key of one directory. It does not hold the secret, which only CreateKey
@@ -97,17 +99,17 @@ func (k Key) EventActor() event.Actor {
 // KeyStore keeps the API keys of directories. Secrets reach it only as hashes.
 type KeyStore interface {
 	// AddKey stores a key and its event. It returns ErrTooManyKeys if the directory already has
-	// limit or more live keys when the key is made. form is the single-use number of the form from
-	// which the request comes; it is empty if there is no form. AddKey returns ErrKeyFormUsed if a
-	// key was already made from this form, and refusal.NotFound if there is no such directory.
+	// limit or more live keys. form is the single-use number of the form from which the request
+	// comes; it is empty if there is no form. AddKey returns ErrKeyFormUsed if a key was already
+	// made from this form, and refusal.NotFound if there is no such directory.
 	AddKey(ctx context.Context, k Key, hash secret.Hash, form string, limit int, e event.Event) error
 	// Keys returns the keys of a directory, the newest first.
 	Keys(ctx context.Context, directory string) ([]Key, error)
 	// FindKey returns the key with this hash of the directory with this name, live or not. It
 	// returns ErrKeyUnauthorized if there is none.
 	FindKey(ctx context.Context, directoryName string, hash secret.Hash) (Key, error)
-	// RevokeKey ends a key and appends the event that the function e makes. It does nothing if the
-	// key is revoked already. It returns ErrKeyNotFound if there is no such key.
+	// RevokeKey revokes a key and appends the event that the function e makes. It does nothing if
+	// the key is revoked already. It returns ErrKeyNotFound if there is no such key.
 	RevokeKey(ctx context.Context, directory, id string, at time.Time, e func(Key) event.Event) error
 	// NoteExpiring appends an event for each key that is live at the time now and expires no later
 	// than the deadline. The function e makes the event. Each key gets only one such event.
@@ -188,8 +190,8 @@ func (ks *Keys) Keys(ctx context.Context, directory string) ([]Key, error) {
 	return ks.Store.Keys(ctx, directory)
 }
 
-// RevokeKey ends a key at once, in every process. Revoking it again changes nothing. It returns
-// ErrKeyNotFound if the directory has no such key.
+// RevokeKey revokes a key: from now on, no process accepts it. Revoking it again changes nothing.
+// It returns ErrKeyNotFound if the directory has no such key.
 func (ks *Keys) RevokeKey(ctx context.Context, directory, id, actor string) error {
 	now := ks.Now()
 	return ks.Store.RevokeKey(ctx, directory, id, now, func(k Key) event.Event {
@@ -199,10 +201,11 @@ func (ks *Keys) RevokeKey(ctx context.Context, directory, id, actor string) erro
 	})
 }
 
-// Authenticate returns the key of a request to the directory with this name. It records the use of
-// the key at most once a minute. It returns ErrKeyUnauthorized for a wrong, revoked or expired key,
-// for a key of another directory, and if there is no such directory. All these cases take the same
-// amount of work, so that the time of the answer reveals nothing.
+// Authenticate returns the key that a request to the directory with this name sent as its bearer
+// token. from is the network address of the client. Authenticate records the use of the key at most
+// once a minute. It returns ErrKeyUnauthorized for a wrong, revoked or expired key, for a key of
+// another directory, and if there is no such directory. All these cases take the same amount of
+// work, so that the time of the answer reveals nothing.
 func (ks *Keys) Authenticate(ctx context.Context, directoryName, bearer, from string) (Key, error) {
 	if !LooksLikeKey(bearer) || !utf8.ValidString(directoryName) || strings.ContainsRune(directoryName, 0) {
 		return Key{}, ErrKeyUnauthorized // answering at once reveals nothing: the caller can see that this is no key
@@ -235,15 +238,16 @@ func (ks *Keys) NoteExpiring(ctx context.Context) error {
 	})
 }
 
+// newEvent returns an event about a key.
 func (ks *Keys) newEvent(name, actor string, k Key, text string) event.Event {
 	return event.Event{
 		Time: ks.Now(), Scope: event.Directory(k.Directory), Name: name, Actor: actor, Subject: k.ID, Text: text,
 	}
 }
 
-// newKey makes a key: a prefix, a secret, and a checksum by which secret scanners recognise keys.
-// The last four characters of a key are letters and digits only, because people recognise a key by
-// them.
+// newKey returns a new random key: a prefix, a secret, and a checksum by which secret scanners
+// recognise keys. The last four characters of a key are letters and digits only, because people
+// recognise a key by them.
 func newKey() string {
 	for {
 		body := secret.New()
@@ -264,6 +268,7 @@ func LooksLikeKey(text string) bool {
 	return checksum(rest[:secret.Length]) == rest[secret.Length:]
 }
 
+// checksum returns the checksum of a key with this secret.
 func checksum(body string) string {
 	sum := sha256.Sum256([]byte(keyPrefix + body))
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:checksumLength]

@@ -11,10 +11,10 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// ErrLinkEnded is returned for a link that no longer opens. Its Data field is a ClosedLink.
+// ErrLinkEnded is returned for a sign-in link that no longer works. Its Data field is a ClosedLink.
 var ErrLinkEnded = onetime.NewRefusal("operator_link_ended")
 
-// Link is a new one-time link. Its secret cannot be read again later.
+// Link is a new one-time link that signs an operator in. Its secret cannot be read again later.
 type Link struct {
 	onetime.Link
 	Name string // the name of the operator who signs in with the link
@@ -23,7 +23,7 @@ type Link struct {
 // LinkPath returns the path of the sign-in link with this secret.
 func LinkPath(secret string) string { return "/d/sign-in/" + secret }
 
-// LinkRecord is a link as it is stored.
+// LinkRecord is a sign-in link as it is stored.
 type LinkRecord struct {
 	onetime.Record
 	Name string // the name of the operator who signs in with the link
@@ -40,26 +40,25 @@ type LinkUse struct {
 	Event       func(Operator) event.Event // makes the event of the sign-in
 }
 
-// PendingSignIn is the sign-in that a link offers, for the page that asks for confirmation.
+// PendingSignIn describes what an unused link does, for the page that asks for confirmation.
 type PendingSignIn struct {
 	Name    string    // the name of the operator who signs in
 	Expires time.Time // when the link expires
 }
 
-// ClosedLink says why a link no longer opens. ErrLinkEnded carries it.
+// ClosedLink says why a link no longer works. It is the data of ErrLinkEnded.
 type ClosedLink struct {
 	Reason onetime.Reason
 	Name   string // the name of the link's operator; empty if unknown
 }
 
-// Refuse returns ErrLinkEnded with a message for the person who opened the link. The message says
-// why the link does not open.
+// Refuse returns ErrLinkEnded with a message that tells the person why the link does not work.
 func (l ClosedLink) Refuse() error {
 	return l.Reason.Refuse(ErrLinkEnded, "its operator was removed").WithData(l)
 }
 
 // Link makes a one-time link that signs in the operator with this name. If there is no such
-// operator, using the link creates one.
+// operator, Redeem creates one when the link is used.
 func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) {
 	name, err := cleanName(name)
 	if err != nil {
@@ -74,8 +73,8 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	return l, nil
 }
 
-// LookUpLink returns the sign-in that a link offers, without using the link. It returns
-// ErrLinkEnded if the link no longer works.
+// LookUpLink says what a link does, without using the link. It returns ErrLinkEnded if the link no
+// longer works.
 func (o *Operators) LookUpLink(ctx context.Context, linkSecret string) (PendingSignIn, error) {
 	r, err := onetime.FindOpen(o.Now(), func() (LinkRecord, error) {
 		r, err := o.Store.FindLink(ctx, secret.HashOf(linkSecret))
@@ -90,7 +89,7 @@ func (o *Operators) LookUpLink(ctx context.Context, linkSecret string) (PendingS
 	return PendingSignIn{Name: r.Name, Expires: r.Expires}, nil
 }
 
-// Redeem uses up the link and starts a session. A link works only once: a second call with the same
+// Redeem uses the link and starts a session. A link works only once: a second call with the same
 // secret returns ErrLinkEnded, even if both calls run at the same time.
 func (o *Operators) Redeem(ctx context.Context, linkSecret string, from session.Browser) (Session, error) {
 	now := o.Now()

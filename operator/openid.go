@@ -21,8 +21,8 @@ import (
 
 // OpenID signs operators in at the one OpenID provider of the installation:
 //
-//	Start   a request for this browser is stored  →  the address at the provider
-//	Finish  the request is removed, the code exchanged, the ID token verified
+//	Start   stores a request for this browser, and returns the address at the provider
+//	Finish  removes the request, exchanges the code, verifies the ID token
 //	        →  a session, or a linked identity
 //
 // Only an identity that an operator linked before signs anyone in. An e-mail address never does.
@@ -42,24 +42,24 @@ type OpenID struct {
 // CallbackPath is the path that receives the provider's answers.
 const CallbackPath = "/d/-/openid/callback"
 
-// Purpose is what a request is for.
+// Purpose says why an operator is sent to the provider.
 type Purpose string
 
-// The purposes.
+// The purposes of requests.
 const (
-	ToSignIn Purpose = "sign-in"
-	ToRenew  Purpose = "renew" // a sign-in in which the operator proves again who they are
-	ToLink   Purpose = "link"  // links the identity to the signed-in operator
+	ToSignIn Purpose = "sign-in" // to sign in; the provider may use its own session of the person
+	ToRenew  Purpose = "renew"   // to sign in again; the provider must ask the person to prove who they are
+	ToLink   Purpose = "link"    // to link the identity to the signed-in operator
 )
 
-// OpenIDRequest is a request as it is stored.
+// OpenIDRequest is a request to the provider, such as to sign a person in, as it is stored.
 type OpenIDRequest struct {
 	Hash     secret.Hash // the hash of the state
 	Nonce    string
 	Browser  secret.Hash // the hash of the secret in the browser's cookie
 	Purpose  Purpose
 	Operator string // the id of the operator who links; empty for other purposes
-	ReturnTo string // a path below /d/
+	ReturnTo string // the path below /d/ that the browser opens afterwards
 	Issuer   string
 	Expires  time.Time
 }
@@ -78,15 +78,18 @@ type RequestStore interface {
 
 // Refusals about sign-ins at the provider.
 var (
+	// ErrOpenIDFailed is returned if the provider's answer is not accepted.
 	ErrOpenIDFailed = refusal.New(refusal.Forbidden, "", "what the provider sent could not be accepted").Coded("operator_openid_failed")
+	// ErrOpenIDSilent is returned if the provider does not answer, or not in a form that can be
+	// read.
 	ErrOpenIDSilent = refusal.New(refusal.Busy, "", "the provider does not answer as it should").Coded("operator_openid_silent")
 )
 
 // RefusedSignIn describes a sign-in at the provider that was refused. It is the data of
 // the refusals that Finish returns.
 type RefusedSignIn struct {
-	Reason    string // one word, such as audience_mismatch
-	Reference string // the number by which the audit log names this refusal
+	Reason    string // a short code, such as audience_mismatch
+	Reference string // eight characters by which operators find the refusal in the audit log
 	Linking   bool   // whether the sign-in was to link an identity
 }
 
@@ -123,6 +126,7 @@ func (o *OpenID) Check(ctx context.Context) error {
 // provider is asked for the first time.
 func (o *OpenID) Answers() bool { return !o.silent.Load() }
 
+// provider returns the provider's metadata, and records whether the provider answered.
 func (o *OpenID) provider(ctx context.Context) (oidc.Provider, error) {
 	p, err := o.Providers.Provider(ctx, o.Issuer)
 	if ctx.Err() == nil {
@@ -131,9 +135,10 @@ func (o *OpenID) provider(ctx context.Context) (oidc.Provider, error) {
 	return p, err
 }
 
-// Start begins a sign-in for the browser with this cookie. returnTo is a path below /d/; any other
-// address is replaced. If renew is true, the operator must prove again who they are. Start returns
-// ErrOpenIDSilent if the provider does not answer.
+// Start begins a sign-in, and returns the address at the provider to which the browser must go.
+// browser is the secret in the browser's cookie. returnTo is the path below /d/ to open after the
+// sign-in; any other address is replaced. If renew is true, the operator must prove again who they
+// are. Start returns ErrOpenIDSilent if the provider does not answer.
 func (o *OpenID) Start(ctx context.Context, browser, returnTo string, renew bool) (address string, err error) {
 	r := OpenIDRequest{Purpose: ToSignIn, ReturnTo: pathForOperators(returnTo)}
 	if renew {
@@ -142,12 +147,14 @@ func (o *OpenID) Start(ctx context.Context, browser, returnTo string, renew bool
 	return o.start(ctx, browser, r)
 }
 
-// StartLink begins a sign-in that links the identity to the operator by. It asks the provider to
-// show its sign-in page, so that the operator sees which identity is linked.
+// StartLink is like Start, but the sign-in at the provider links the identity to the operator in
+// the argument by. The provider must show its sign-in page, so that the operator sees which
+// identity is linked.
 func (o *OpenID) StartLink(ctx context.Context, browser string, by Operator) (address string, err error) {
 	return o.start(ctx, browser, OpenIDRequest{Purpose: ToLink, Operator: by.ID, ReturnTo: accountPath})
 }
 
+// start stores the request, and returns the address at the provider.
 func (o *OpenID) start(ctx context.Context, browser string, r OpenIDRequest) (string, error) {
 	p, err := o.provider(ctx)
 	if err != nil {
@@ -163,12 +170,12 @@ func (o *OpenID) start(ctx context.Context, browser string, r OpenIDRequest) (st
 }
 
 const (
-	homePath    = "/d/"
-	accountPath = "/d/-/account"
+	homePath    = "/d/"          // the first page for operators
+	accountPath = "/d/-/account" // the page My account
 )
 
-// pathForOperators returns the path if it is below /d/, and /d/ otherwise. For a path that begins a
-// sign-in, it returns the path of the page My account.
+// pathForOperators returns the path if it is a safe path below /d/, and /d/ otherwise. For a path
+// that would begin another sign-in, it returns the path of the page My account.
 func pathForOperators(path string) string {
 	switch {
 	case !strings.HasPrefix(path, homePath) || len(path) > 500 || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }) ||
@@ -299,8 +306,8 @@ func (o *OpenID) signIn(ctx context.Context, i Identity, proved time.Time, from 
 	return s, nil
 }
 
-// linkIdentity links the identity to the operator who asked for it. That operator must still be
-// signed in, in the same browser.
+// linkIdentity links the identity to the operator who asked for the link. That operator must still
+// be signed in, in the same browser.
 func (o *OpenID) linkIdentity(ctx context.Context, req OpenIDRequest, i Identity, sessionSecret string) (Identity, error) {
 	ops := o.Operators
 	op, _, err := ops.findSession(ctx, sessionSecret)
@@ -323,12 +330,12 @@ func (o *OpenID) linkIdentity(ctx context.Context, req OpenIDRequest, i Identity
 	return i, err
 }
 
-// TakenIdentity says which operator an identity is linked to. ErrIdentityTaken carries it.
+// TakenIdentity says which operator an identity is linked to. It is the data of ErrIdentityTaken.
 type TakenIdentity struct{ OperatorID string }
 
-// refuse records why a sign-in was refused, and returns the refusal to show. The details are in an
-// event of the installation. The person gets a number by which operators find the event. Errors of
-// this server are returned unchanged.
+// refuse records in an event of the installation why a sign-in was refused, and returns the refusal
+// to show. The refusal has a reference by which operators find the event. who is the identity in
+// the event; it may be empty. refuse returns errors of this server unchanged.
 func (o *OpenID) refuse(ctx context.Context, to Purpose, err error, who string) error {
 	f := RefusedSignIn{Reference: newReference(), Linking: to == ToLink}
 	shown, detail := ErrOpenIDFailed.Advise("start again from the sign-in page; if it happens again, the audit log of the installation has the reason, with the reference %s", f.Reference), ""
@@ -357,7 +364,7 @@ func (o *OpenID) refuse(ctx context.Context, to Purpose, err error, who string) 
 	return shown.WithData(f)
 }
 
-// newReference returns eight random hexadecimal digits.
+// newReference returns a new value for RefusedSignIn.Reference: eight random hexadecimal digits.
 func newReference() string {
 	var b [4]byte
 	rand.Read(b[:]) // rand.Read never fails

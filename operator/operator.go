@@ -18,8 +18,8 @@ import (
 var ErrUnknown = refusal.New(refusal.NotFound, "name", "there is no operator of this name").
 	Advise("choose one from the list of operators").Coded("operator_unknown")
 
-// maxName is the longest operator name, in bytes.
-const maxName = 100
+// maxNameBytes is the largest length of an operator's name.
+const maxNameBytes = 100
 
 // Operator is a person who runs the installation.
 type Operator struct {
@@ -41,8 +41,8 @@ type Store interface {
 	// FindLink returns the link with this hash, even if it was used or has expired. It returns
 	// onetime.ErrClosed if there is no such link.
 	FindLink(ctx context.Context, hash secret.Hash) (LinkRecord, error)
-	// UseLink marks the link as used, creates its operator if there is none with that name, starts
-	// the session and appends the event, in one transaction. It changes nothing and returns
+	// UseLink marks the link as used, creates the operator if there is none with the link's name,
+	// starts the session and appends the event, in one transaction. It changes nothing and returns
 	// onetime.ErrClosed if the link is unknown, was used, or has expired at the time u.At.
 	UseLink(ctx context.Context, u LinkUse) (Operator, error)
 	// FindSession returns a session and its operator, even if the session has expired. It returns
@@ -74,7 +74,7 @@ type Operators struct {
 	Store  Store
 	Now    func() time.Time
 	NewID  func() string
-	Limits session.Limits // the limits of new sessions
+	Limits session.Limits // how long new sessions last
 }
 
 // List returns all operators, sorted by name.
@@ -84,7 +84,7 @@ func (o *Operators) List(ctx context.Context) ([]Operator, error) { return o.Sto
 func (o *Operators) HasOperators(ctx context.Context) (bool, error) { return o.Store.HasOperators(ctx) }
 
 // Remove deletes the operator with this name. The operator's sessions end at once, and unused links
-// and linked identities no longer open anything. Remove returns ErrUnknown if there is no operator
+// and linked identities no longer sign anyone in. Remove returns ErrUnknown if there is no operator
 // and no usable link of this name.
 func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 	name, err := cleanName(name)
@@ -95,6 +95,7 @@ func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 		fmt.Sprintf("%s is no longer an operator; sessions and links ended", name)))
 }
 
+// newEvent returns an event of the installation.
 func (o *Operators) newEvent(name, actor, subject, text string) event.Event {
 	return event.Event{
 		Time:    o.Now(),
@@ -106,13 +107,15 @@ func (o *Operators) newEvent(name, actor, subject, text string) event.Event {
 	}
 }
 
+// cleanName returns an operator's name without spaces around it. It returns a refusal for a name
+// that an operator cannot have.
 func cleanName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
 	case name == "":
 		return "", refusal.New(refusal.Invalid, "name", "not a name for an operator: it is empty")
-	case len(name) > maxName:
-		return "", refusal.New(refusal.Invalid, "name", "not a name for an operator: it is longer than %d bytes", maxName)
+	case len(name) > maxNameBytes:
+		return "", refusal.New(refusal.Invalid, "name", "not a name for an operator: it is longer than %d bytes", maxNameBytes)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
 		return "", refusal.New(refusal.Invalid, "name", "not a name for an operator: it holds characters that cannot be printed")
 	}

@@ -32,6 +32,8 @@ type ListedSession struct {
 	Own bool // whether this is the session of the caller who asked for the list
 }
 
+// findSession returns a session and its operator. It returns ErrNoSession if the session cannot be
+// used any more.
 func (o *Operators) findSession(ctx context.Context, sessionSecret string) (Operator, session.Record, error) {
 	if sessionSecret == "" {
 		return Operator{}, session.Record{}, ErrNoSession
@@ -72,8 +74,8 @@ func (o *Operators) HasFreshSession(ctx context.Context, sessionSecret string) (
 }
 
 // Sessions returns the live sessions of the operator with this name. The session that was used last
-// comes first. It marks the session with this secret as Own; the secret may be empty. It returns
-// ErrUnknown if there is no such operator.
+// comes first. sessionSecret is the secret of the caller's own session, which gets Own; it may be
+// empty. Sessions returns ErrUnknown if there is no such operator.
 func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([]ListedSession, error) {
 	all, err := o.Store.Sessions(ctx, name)
 	if err != nil {

@@ -29,13 +29,13 @@ type SMTP struct {
 	user        string
 	password    string
 	implicitTLS bool // whether TLS starts with the first byte (smtps), not after STARTTLS
-	withoutTLS  bool // whether the connection uses no TLS
+	withoutTLS  bool // whether the connection is not encrypted
 	from        *mail.Address
 	rootCAs     *x509.CertPool
 }
 
-// Options are the settings of a mail server.
-type Options struct {
+// SMTPOptions are the settings of a mail server.
+type SMTPOptions struct {
 	// URL is smtps://user:password@host:465 for TLS from the start, or
 	// smtp://user:password@host:587 for STARTTLS, which the server must offer.
 	// smtp://host:25?tls=none uses no TLS, and must not have a password.
@@ -45,9 +45,9 @@ type Options struct {
 	RootCAs *x509.CertPool // nil means the system's root certificates
 }
 
-// New returns the mail server that the options describe, without connecting to it. Its errors never
-// contain the password.
-func New(o Options) (*SMTP, error) {
+// NewSMTP returns an SMTP that sends through the mail server of the options. It does not connect to
+// the server. Its errors never contain the password.
+func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
 		return nil, errors.New("this is not a URL such as smtps://user:password@mail.example.com") // the parser's error would contain the password
@@ -121,6 +121,7 @@ func (s *SMTP) Send(ctx context.Context, m notification.Mail) error {
 	return nil
 }
 
+// newClient returns a client of the SMTP library with the settings of the mail server.
 func (s *SMTP) newClient() (*gomail.Client, error) {
 	options := []gomail.Option{
 		gomail.WithPort(s.port), gomail.WithTimeout(commandTimeout), gomail.WithTLSPolicy(gomail.TLSMandatory),

@@ -31,7 +31,7 @@ func TestMailArrivesAsItWasWritten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			box := mailbox.New(t, test.server)
-			s, err := outbox.New(outbox.Options{URL: test.url(box.Addr), From: "Rollcall <rollcall@contoso.example>", RootCAs: authorities})
+			s, err := outbox.NewSMTP(outbox.SMTPOptions{URL: test.url(box.Addr), From: "Rollcall <rollcall@contoso.example>", RootCAs: authorities})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,11 +84,11 @@ func TestMailIsNotSentUnsafely(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			box := mailbox.New(t, test.server)
-			o := outbox.Options{URL: test.url(box.Addr), From: "rollcall@contoso.example"}
+			o := outbox.SMTPOptions{URL: test.url(box.Addr), From: "rollcall@contoso.example"}
 			if test.trust {
 				o.RootCAs = authorities
 			}
-			s, err := outbox.New(o)
+			s, err := outbox.NewSMTP(o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,13 +120,13 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"smtp://u:geheim#x@mail.test":        "", // url.Parse reads this in some other way; it must be refused without the password
 		"smtp://u:%zz-geheim@mail.test":      "not a URL",
 	} {
-		_, err := outbox.New(outbox.Options{URL: url, From: "rollcall@contoso.example"})
+		_, err := outbox.NewSMTP(outbox.SMTPOptions{URL: url, From: "rollcall@contoso.example"})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%s: got %v, want %q", url, err, want)
 		}
 	}
 	for _, from := range []string{"", "rollcall", "a@b.example, c@d.example", "a@b.example\r\nBcc: x@y.example"} {
-		if _, err := outbox.New(outbox.Options{URL: "smtp://mail.test", From: from}); err == nil || !strings.Contains(err.Error(), "not a sender") {
+		if _, err := outbox.NewSMTP(outbox.SMTPOptions{URL: "smtp://mail.test", From: from}); err == nil || !strings.Contains(err.Error(), "not a sender") {
 			t.Errorf("%q: got %v", from, err)
 		}
 	}

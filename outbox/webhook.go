@@ -18,18 +18,18 @@ import (
 	"github.com/rollcall-scim/rollcall/notification"
 )
 
-// maxAnswer is how many bytes of an endpoint's answer are read.
-const maxAnswer = 2000
+// maxAnswerBytes is the largest number of bytes that Post reads of an endpoint's answer.
+const maxAnswerBytes = 2000
 
 // Webhooks sends signed requests to endpoints, in the form of Standard Webhooks. It implements
 // notification.Poster.
 type Webhooks struct {
-	// Client is a client of package outbound, which refuses addresses that must not be called and
-	// follows no redirects.
+	// Client sends the requests. outbound.New makes it, so it refuses addresses that must not be
+	// called, and follows no redirects.
 	Client *http.Client
 }
 
-// CheckURL returns an error if the URL may not be called.
+// CheckURL returns an error if Post must not send requests to the URL.
 func (Webhooks) CheckURL(address string) error {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -38,7 +38,8 @@ func (Webhooks) CheckURL(address string) error {
 	return outbound.CheckURL(u)
 }
 
-// Post signs the body with each secret, and sends it. Its errors are sentences for administrators.
+// Post sends the body of p, signed with each of its secrets, and returns the endpoint's answer. Its
+// errors are sentences for administrators.
 func (s Webhooks) Post(ctx context.Context, p notification.Post) (notification.PostAnswer, error) {
 	signature, err := sign(p)
 	if err != nil {
@@ -70,7 +71,7 @@ func (s Webhooks) Post(ctx context.Context, p notification.Post) (notification.P
 		answer.Text = "Redirects are not followed; enter the address to which this one leads."
 		return answer, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
 	if err != nil && len(text) == 0 && resp.StatusCode > 299 {
 		text = []byte("The answer was cut off.")
 	}
@@ -78,7 +79,7 @@ func (s Webhooks) Post(ctx context.Context, p notification.Post) (notification.P
 	return answer, nil
 }
 
-// sign returns the signatures of a request, with spaces between them.
+// sign returns one signature for each secret of a request, with spaces between the signatures.
 func sign(p notification.Post) (string, error) {
 	var all []string
 	for _, secret := range p.Secrets {
@@ -95,8 +96,8 @@ func sign(p notification.Post) (string, error) {
 	return strings.Join(all, " "), nil
 }
 
-// withoutSecrets removes secrets from an endpoint's answer. An answer may contain them, because some
-// endpoints repeat the request.
+// withoutSecrets removes secrets from an endpoint's answer. An answer may contain them, because
+// some endpoints repeat the request.
 func withoutSecrets(text string, secrets ...string) string {
 	for _, s := range secrets {
 		for part := range strings.SplitSeq(s, " ") {

@@ -170,7 +170,7 @@ func (job Job) editList(mapping string, side ListSide, c Catalog, edit func(*Sch
 	if err := edit(schema, o); err != nil {
 		return job, err
 	}
-	if err := job.stillUsable(schema); err != nil {
+	if err := job.checkStillUsable(schema); err != nil {
 		return job, err
 	}
 	if m.SourceObjectName == string(UserKind) {
@@ -182,9 +182,9 @@ func (job Job) editList(mapping string, side ListSide, c Catalog, edit func(*Sch
 	return job, nil
 }
 
-// stillUsable returns an *InputError for the first row that works with the job's attribute lists
+// checkStillUsable returns an *InputError for the first row that works with the job's attribute lists
 // but not with those of the changed schema.
-func (job Job) stillUsable(changed *Schema) error {
+func (job Job) checkStillUsable(changed *Schema) error {
 	was, is := job.Schema.ObjectMappings(), changed.ObjectMappings()
 	for i, m := range is {
 		for j := range m.AttributeMappings {

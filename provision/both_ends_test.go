@@ -42,7 +42,7 @@ func newBothEnds(t *testing.T, db *store.DB, profile site.Profile, flows provisi
 	b.requests = &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: b.sites, Now: b.clock.now, NewID: b.newID}
 	rosters := &roster.Rosters{Store: store.Rosters{DB: db}, Now: b.clock.now, NewID: b.newID}
 	directories := &directory.Directories{Store: store.Directories{DB: db}, Now: b.clock.now, NewID: b.newID}
-	b.engine.Sources = source.Opener(directories.OpenID)
+	b.engine.Sources = source.Opener(directories.OpenByID)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -10,8 +10,8 @@ import (
 // The breaker stops a job whose target answers searches but refuses every write. It opens, which
 // puts the job into quarantine, when the target has refused writes of 20 different objects that had
 // not failed before, and has accepted no write in between. The target's last answer is kept as
-// evidence. After a pause, the engine tries one write. If the target refuses that write, the
-// breaker opens again.
+// evidence. After a pause, the trial begins: the engine sends one write. If the target refuses that
+// write, the breaker opens again.
 
 const (
 	// refusedInARow is how many different objects the target must refuse before the breaker opens.

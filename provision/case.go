@@ -150,8 +150,9 @@ type accountList struct {
 func newAccountList() *accountList { return &accountList{reading: newLock()} }
 
 // find returns the ids of the accounts that have a matching value, in any case. It first reads all
-// pages of the list that were not read yet. It reads the whole list again if reading began before
-// p.listedSince. But it does not read a long list again if reading began less than listTime ago.
+// pages of the list that were not read yet. p.listedSince says how new the list must be: if reading
+// began before that time, find reads the whole list again. But it does not read a long list again
+// if reading began less than listTime ago.
 func (l *accountList) find(ctx context.Context, p *pass, k MatchKey, now time.Time) ([]string, *TargetError) {
 	l.reading.acquire(p.goroutines)
 	defer l.reading.release()

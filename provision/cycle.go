@@ -78,9 +78,9 @@ func (r *run) workOneSlice(ctx context.Context) (next time.Time, err error) {
 	return r.e.Now(), ctx.Err()
 }
 
-// testUnlessPaused tests the connection and returns the problem, or nil. It also returns nil if the
-// target only asks for a pause of searches, and an earlier test has shown which attributes can be
-// searched. So leavers do not have to wait, because the engine needs no search for them.
+// testUnlessPaused tests the connection and returns the problem, or nil. If an earlier test has
+// shown which attributes can be searched, it also returns nil while the target asks for a pause of
+// searches. So leavers do not have to wait, because the engine needs no search for them.
 func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 	known := r.state.Searches.isCurrentFor(r.job) && r.state.Quarantine == nil
 	if known && !r.state.Pace.pausedUntil(SearchRequest, r.e.Now()).IsZero() {
@@ -550,8 +550,9 @@ func (r *run) changeState(change func(s *State), write func(s State) error) erro
 	return nil
 }
 
-// changeNothing calls write, which stores memberships, while no outcome is recorded and nothing is
-// imported. Otherwise, on PostgreSQL, write and such a change might not see each other's rows.
+// changeNothing calls write, which stores memberships and does not change the state. During the
+// call, no outcome is recorded and nothing is imported. Otherwise, on PostgreSQL, write and such a
+// change might not see each other's rows.
 func (r *run) changeNothing(write func() error) error {
 	r.write.acquire(r.e.goroutines())
 	defer r.write.release()
@@ -683,11 +684,11 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 				return importedPage{}, err
 			}
 		}
-		then := Links
+		nextPhase := Links
 		if r.groupsOn() {
-			then = GroupSnapshot
+			nextPhase = GroupSnapshot
 		}
-		s.advanceImport(ids, then)
+		s.advanceImport(ids, nextPhase)
 		return importedPage{ids: ids, why: ByCycle, objects: objects, nextState: s}, nil
 	case GroupSnapshot:
 		if !r.groupsOn() {
@@ -750,12 +751,11 @@ func indexByID(page []Object) (ids []string, objects map[string]*Object) {
 	return ids, objects
 }
 
-// advanceImport moves the import cursor past the page with these ids. A page that is not full is
-// the last page of its phase. After the last page, advanceImport sets the phase to the argument
-// then.
-func (s *State) advanceImport(ids []string, then Phase) {
+// advanceImport moves the import past the page with these ids. A page that is not full is the last
+// page of its phase. After the last page, nextPhase begins.
+func (s *State) advanceImport(ids []string, nextPhase Phase) {
 	if len(ids) < importPage {
-		s.Phase, s.After = then, ""
+		s.Phase, s.After = nextPhase, ""
 		return
 	}
 	s.After = ids[len(ids)-1]

@@ -36,8 +36,8 @@ type remove struct{ link Link }
 
 // fail is the decision not to act because of a problem. The engine tries again later.
 type fail struct {
-	problem *TargetError
-	action  Action // the intended action, as far as it was known
+	problem *TargetError // why nothing is sent
+	action  Action       // the intended action, as far as it was known
 	pair    pair
 	awaits  *Awaited // the value for which the object waits; nil if there is none
 }

@@ -264,7 +264,8 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 		at.Moved = true
 	}
 	s.d.Total = total
-	// A total that counts only the page is reached after the first page, so one more is asked for.
+	// Some applications count only the accounts of the page in the total. Such a total is reached
+	// after the first page, so one more page is asked for.
 	ended := page.Named == 0 || total > 0 && int64(at.Start) > total && !first || total == 0 && fresh == 0 && (at.Pass == 1 || at.Start >= at.Length)
 	if at.Pass == 1 {
 		at.Length = at.Start

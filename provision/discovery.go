@@ -142,7 +142,7 @@ type SharedValue struct {
 }
 
 // MaxCandidates is how many accounts are compared with a user because of one value. If more
-// accounts have the same value, it does not show which of them is the user's.
+// accounts have the same value, the value does not show which of them belongs to the user.
 const MaxCandidates = 20
 
 // FoundAccount is an account, or a group, as the application listed it.
@@ -251,11 +251,11 @@ const (
 // DiscoveredBatch is what one step of a discovery stores.
 type DiscoveredBatch struct {
 	Accounts []DiscoveredAccount // accounts that were listed, and accounts that are gone
-	Keys     []DiscoveredKey
-	Matches  []DiscoveredMatch
+	Keys     []DiscoveredKey     // the hashes of the values of these accounts
+	Matches  []DiscoveredMatch   // the users who match accounts
 	Sorted   []DiscoveredAccount // accounts that were put into their classes
-	Event    *event.Event
-	Next     *Discovery // the discovery that begins when this one is stored; nil if there is none
+	Event    *event.Event        // the event to record; nil if there is none
+	Next     *Discovery          // the discovery that begins when this one is stored; nil if there is none
 }
 
 // DiscoveredKey says that an account has a value with this hash.

@@ -50,10 +50,11 @@ type DriftReport struct {
 type DriftStore interface {
 	// AddDrift adds differences to a comparison that has not ended.
 	AddDrift(ctx context.Context, k Key, id string, found []Drift) error
-	// EndDrift makes a comparison the last one of the job, and removes the differences of those with
-	// a smaller id. If e is not nil, EndDrift records this event. If a comparison that began later
-	// has ended already, that one stays, and EndDrift removes the differences of this one. EndDrift,
-	// AddDrift and ChangeDriftSchedule return ErrNoJob if there is no job.
+	// EndDrift makes a comparison the last one of the job, and removes the differences of the
+	// comparisons with a smaller id. If a comparison that began later has ended already, that one
+	// stays the last, and EndDrift removes the differences of this one. If e is not nil, EndDrift
+	// records this event. EndDrift, AddDrift and ChangeDriftSchedule return ErrNoJob if there is no
+	// job.
 	EndDrift(ctx context.Context, k Key, r DriftReport, e *event.Event) error
 	// LastDrift returns the last comparison. If there was no comparison, the report's ID is "".
 	LastDrift(ctx context.Context, k Key) (DriftReport, error)
@@ -64,9 +65,9 @@ type DriftStore interface {
 	// change returns unless it is nil. It returns the new schedule. If change returns an error,
 	// nothing is changed. change may run more than once.
 	ChangeDriftSchedule(ctx context.Context, k Key, change func(*DriftSchedule) (*event.Event, error)) (DriftSchedule, error)
-	// AdoptDrift stores links with other ledgers, and records the event. rest holds what is left of
-	// each of their differences in the last comparison; without values and members, the difference
-	// is removed.
+	// AdoptDrift stores links with changed ledgers, and records the event. rest holds, for each of
+	// these links, what is left of its difference in the last comparison. If no values and members
+	// are left, the difference is removed.
 	AdoptDrift(ctx context.Context, f Fence, links []Link, rest []Drift, e event.Event) error
 	// ListDrift returns a page of the differences of the last comparison, ordered by object id.
 	ListDrift(ctx context.Context, k Key, after string, limit int) ([]Drift, error)
@@ -81,8 +82,8 @@ const driftPage = 200
 // job is not set up, or a *TargetError if the application does not answer.
 func (e *Engine) FindDrift(ctx context.Context, k Key, actor string, visit func(Drift) error) (DriftReport, error) {
 	d := &driftFinder{visit: visit, report: DriftReport{By: actor, Started: e.Now(), Notes: []string{}}}
-	// Ids in the order of time, so that a comparison removes what those before it have stored, and
-	// not what another process is storing for a later one.
+	// A later comparison has a greater id. So EndDrift removes what earlier comparisons have
+	// stored, and not what another process is storing for a later comparison.
 	d.report.ID = fmt.Sprintf("%016x-%s", d.report.Started.UnixMicro(), e.NewID())
 	r, err := e.openConnected(ctx, k)
 	if err != nil {

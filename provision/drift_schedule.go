@@ -71,8 +71,8 @@ type DriftSchedule struct {
 	Every  DriftInterval `json:"every"`
 	Policy DriftPolicy   `json:"policy"`
 
-	AskedBy   string    `json:"askedBy,omitempty"` // who asked for a comparison that has not ended
-	Asked     time.Time `json:"asked,omitzero"`
+	AskedBy   string    `json:"askedBy,omitempty"`  // who asked for a comparison that has not ended
+	Asked     time.Time `json:"asked,omitzero"`     // when that person asked; zero if nobody has
 	Started   time.Time `json:"started,omitzero"`   // when the comparison that is running began; zero if none is
 	Scheduled time.Time `json:"scheduled,omitzero"` // when the last successful comparison of the schedule began
 	Problem   string    `json:"problem,omitempty"`  // why the last comparison failed, in words
@@ -83,7 +83,8 @@ type DriftSchedule struct {
 }
 
 // Next returns when the schedule needs work: a comparison, or what the policy says. The zero time
-// means never. If the clock was set back, a time that was noted before counts as the present.
+// means never. If the clock was set back, a stored time may lie too far in the future; it then
+// counts as the present.
 func (s DriftSchedule) Next(now time.Time) time.Time {
 	next := s.NextComparison(now)
 	if !s.Follow.IsZero() {
@@ -260,7 +261,7 @@ func (e *Engine) compareOnSchedule(ctx context.Context, k Key, s DriftSchedule) 
 		case err != nil:
 			s.Problem, s.Retry = e.driftProblem(ctx, err), e.Now().Add(driftRetry)
 		case !asked.IsZero() && s.Follow.IsZero():
-			s.Done = "" // it was about the comparison before
+			s.Done = "" // the text was about the previous comparison
 		case asked.IsZero():
 			s.Scheduled, s.Retry, s.Done, s.Follow = began, time.Time{}, "", time.Time{}
 			if report.Changed > 0 && s.Every != DriftOff && s.Policy != DriftReports {
@@ -482,8 +483,8 @@ func (e *Engine) applyReassert(ctx context.Context, p StoredPlan, owner string) 
 	return done, nil
 }
 
-// dropReassert cancels a plan of a schedule that takes no access away, if it is not applied yet. It does nothing if there is no
-// such plan.
+// dropReassert cancels a plan of a schedule that takes no access away, if it is not applied yet. It
+// does nothing if there is no such plan.
 func (e *Engine) dropReassert(ctx context.Context, k Key, id string) error {
 	ctx = context.WithoutCancel(ctx)
 	all, err := e.Plans.ListPlans(ctx, k)
@@ -588,8 +589,8 @@ func (r *run) adopt(ctx context.Context, page []Drift, compared time.Time, actor
 	return len(links), r.e.Drifts.AdoptDrift(ctx, r.fence, links, rest, *e)
 }
 
-// opensBlocked reports whether an account would stay open that provisioning has blocked, if the
-// value were adopted. r is the value's row; nil if the mapping no longer has it.
+// opensBlocked reports whether an account that provisioning has blocked would stay open if the value
+// were adopted. r is the value's row; nil if the mapping no longer has it.
 func opensBlocked(r *row, state LinkState, v DriftValue) bool {
 	if r != nil && r.state && state != Active && state != Held {
 		return true

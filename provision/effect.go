@@ -270,6 +270,8 @@ func (c *comparison) run(ctx context.Context, snapshot snapshotOf, domain string
 	return c.result(), err
 }
 
+// add compares what the old and the new settings do with one user or group, and adds the difference
+// to the effect. linked says whether the object has a link.
 func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	c.effect.Examined++
 	had, has := o.Active() && c.oldScope.has(o), o.Active() && c.newScope.has(o)
@@ -496,6 +498,8 @@ func (c *comparison) shared() []SharedEffect {
 	return list
 }
 
+// addAttributeEffect counts one user or group for which the value of an attribute changes, and
+// keeps the first few as examples.
 func (c *comparison) addAttributeEffect(r *row, v ValueExample, linked bool) {
 	a := c.attributes[r.Target]
 	if a == nil {
@@ -579,6 +583,7 @@ func (c *comparison) whyIn(o Object) string {
 	return "no scoping filter (until now: " + c.whyOut(c.oldMapping, c.before, o) + ")"
 }
 
+// result returns the effect of the change on all users or groups that were added.
 func (c *comparison) result() Effect {
 	for _, r := range c.newMapping.rows {
 		if a := c.attributes[r.Target]; a != nil {

@@ -49,28 +49,28 @@ type pass struct {
 // work holds the data of one person or group during the steps of the evaluation and the export.
 type work struct {
 	p           *pass
-	known       memory
+	known       memory // what the job has stored about the object
 	object      Object
-	isPurged    bool  // whether the object was purged from the source
-	assigned    bool  // whether the person is assigned to the application, or needs no assignment
-	admitted    bool  // whether the person passes the scoping filters
-	filterError error // why the scoping filters could not be evaluated; nil if they could
-	started     time.Time
+	isPurged    bool      // whether the object was purged from the source
+	assigned    bool      // whether the person is assigned to the application, or needs no assignment
+	admitted    bool      // whether the person passes the scoping filters
+	filterError error     // why the scoping filters could not be evaluated; nil if they could
+	started     time.Time // when the work on the object began
 
 	m               *mapping
-	link            *Link         // the link to the account, as stored or as found now; nil if no account is known
-	replaces        *Link         // the link whose account is gone, if the engine creates a new account instead
-	former          Ledger        // the ledger of the previous person, if this person takes over that person's account
-	current         scim.Resource // the account as a read or search showed it; nil if it was not read
-	doubted         bool          // whether an earlier update or deletion may have been carried out but was not recorded
-	unknownSince    time.Time     // when the request of unknown outcome was about to be sent; zero if that is not known
-	wasReadTooEarly bool          // whether the account was read so soon after an update of unknown outcome that the read does not prove the outcome
-	deleting        bool          // whether this pass was about to send a deletion
-	lastAnswer      scim.Resource // the account in the answer to the last write; nil if the answer showed none
-	created         bool          // whether the account was created in this pass
-	wrote           bool          // whether a request that changed something succeeded
-	version         string        // the account's version, if the target returned one in this pass; otherwise ""
-	values          []value
+	link            *Link             // the link to the account, as stored or as found now; nil if no account is known
+	replaces        *Link             // the link whose account is gone, if the engine creates a new account instead
+	former          Ledger            // the ledger of the previous person, if this person takes over that person's account
+	current         scim.Resource     // the account as a read or search showed it; nil if it was not read
+	doubted         bool              // whether an earlier update or deletion may have been carried out but was not recorded
+	unknownSince    time.Time         // when the request of unknown outcome was about to be sent; zero if that is not known
+	wasReadTooEarly bool              // whether the account was read so soon after an update of unknown outcome that the read does not prove the outcome
+	deleting        bool              // whether this pass was about to send a deletion
+	lastAnswer      scim.Resource     // the account in the answer to the last write; nil if the answer showed none
+	created         bool              // whether the account was created in this pass
+	wrote           bool              // whether a request that changed something succeeded
+	version         string            // the account's version, if the target returned one in this pass; otherwise ""
+	values          []value           // the values that the mapping wants the account to have
 	inputs          map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
 	refers          string            // the id of the object that a new account refers to
 	refersTo        string            // the id of the account that is sent as the reference; "" if none is sent
@@ -110,6 +110,7 @@ func (d *doubts) find(id string) (sent time.Time, doubted bool) {
 	return sent, doubted
 }
 
+// add adds an object whose request of unknown outcome was about to be sent at the time sent.
 func (d *doubts) add(id string, sent time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -38,12 +38,12 @@ func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) res
 	if te.Kind == Conflict || accepted {
 		return p.adoptAfterCreate(ctx, w, d, te, now)
 	}
-	return w.notCreated(p, te)
+	return w.createFailed(p, te)
 }
 
-// notCreated returns the result of a refused create. If the target may have carried out the create,
+// createFailed returns the result of a refused create. If the target may have carried out the create,
 // the intent stays recorded, because only a read can show the outcome.
-func (w *work) notCreated(p *pass, te *TargetError) refusedResult {
+func (w *work) createFailed(p *pass, te *TargetError) refusedResult {
 	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create %s in %s: %s", w.describeObject(), p.m.target, te.Detail), te)
 }
 
@@ -66,11 +66,11 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 		w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s did not show %s in its answer to the create, so the account is read.", p.m.target, unshown), nil)
 		return p.correctCreated(ctx, w, d, "")
 	}
-	return w.wasCreated(p, d)
+	return w.createSucceeded(p, d)
 }
 
-// wasCreated returns the result of a create that has succeeded, and adds the step to the log entry.
-func (w *work) wasCreated(p *pass, d create) doneResult {
+// createSucceeded returns the result of a create that has succeeded, and adds the step to the log entry.
+func (w *work) createSucceeded(p *pass, d create) doneResult {
 	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.describeObject(), p.m.target), d.changes)
 }
 
@@ -117,7 +117,7 @@ func (p *pass) differingAttribute(o TargetObject, values []value) (differs, unsh
 func (p *pass) correctCreated(ctx context.Context, w *work, d create, differs string) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if te := asProblem(err); te != nil && te.Kind == NotFound && differs == "" {
-		return w.wasCreated(p, d) // the target may be behind, and nothing says that the account differs
+		return w.createSucceeded(p, d) // the target may be behind, and nothing says that the account differs
 	}
 	if err != nil {
 		te := asTargetError(err)
@@ -139,7 +139,7 @@ func (p *pass) correctCreated(ctx context.Context, w *work, d create, differs st
 		w.decision = patch{action: Create, link: *w.link, changes: changes}
 		return nil
 	}
-	return w.wasCreated(p, d)
+	return w.createSucceeded(p, d)
 }
 
 // noteOwnForms notes the attributes for which the target keeps its own value, or shows none: it
@@ -170,7 +170,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 		}
 	}
 	if l.problem != nil || len(l.found) != 1 {
-		return w.notCreated(p, refusal)
+		return w.createFailed(p, refusal)
 	}
 	owner, err := p.ownerOf(ctx, l.found[0].ID, w.known.ObjectID)
 	if err != nil || owner != w.known.ObjectID {
@@ -189,7 +189,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	changes := diff(w.current, w.values, w.link.Wrote)
 	switch {
 	case len(changes) == 0 && refusal.Kind != Conflict:
-		return w.wasCreated(p, d)
+		return w.createSucceeded(p, d)
 	case len(changes) > 0 && p.m.can(FlowUpdate):
 		w.decision = patch{action: Update, link: *w.link, changes: changes}
 	default:

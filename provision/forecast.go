@@ -18,7 +18,7 @@ type forecast struct {
 	r       *run
 	p       *pass
 	guard   *planGuard
-	initial bool
+	initial bool // whether the plan is about an initial cycle
 	// onlyGives is true if operations that take access away are not planned, whatever the guard
 	// says.
 	onlyGives bool
@@ -59,9 +59,9 @@ func newForecast(r *run, p *pass, initial bool, report *PlanReport, visit func(P
 	}
 }
 
-// standingAfter returns the id that the object's account has after the decision is carried out. It
+// accountIDAfter returns the id that the object's account has after the decision is carried out. It
 // is "" if the account may then not be a member of a group or be referred to.
-func (w *work) standingAfter() string {
+func (w *work) accountIDAfter() string {
 	after := func(p pair) string {
 		switch p := p.(type) {
 		case remember:
@@ -104,7 +104,7 @@ type consequence struct {
 // references.
 func (f *forecast) consequenceOf(w *work) consequence {
 	before := w.known.Link.usableAccountID()
-	c := consequence{id: w.known.ObjectID, move: move{to: w.standingAfter(), cause: f.guard.causeOf(w, f.r.origins)}}
+	c := consequence{id: w.known.ObjectID, move: move{to: w.accountIDAfter(), cause: f.guard.causeOf(w, f.r.origins)}}
 	c.needsNoGuard = c.cause == "" || w.known.Takes && w.known.Verdict == Ready
 	c.accountChanges = before != c.to
 	c.looksAtAllMembers = w.m.kind == GroupKind && c.to != "" && (f.initial || c.accountChanges)

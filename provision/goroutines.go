@@ -12,9 +12,9 @@ type Order interface {
 	Start(f func())
 	// Self returns the number of the calling goroutine.
 	Self() int
-	// Turn returns when the calling goroutine may continue. The engine calls it after each
-	// operation that may have woken another goroutine, or that had to wait. self is the number that
-	// Self returned before the operation.
+	// Turn waits until the calling goroutine may continue. The engine calls it after each operation
+	// that may have woken another goroutine, or that had to wait. self is the number that Self
+	// returned before the operation.
 	Turn(self int)
 	// After is like time.After.
 	After(d time.Duration) <-chan time.Time

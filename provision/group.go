@@ -283,6 +283,9 @@ func (r *run) endsGroup(state LinkState, o *Object) bool {
 	return r.groups != nil && o != nil && o.Kind == GroupKind && state == Active && r.groups.m.can(FlowDelete) && !r.groups.entitles(o, r.job.Scope)
 }
 
+// entitles reports whether a group may exist at the target: it is not deleted, it is assigned or
+// needs no assignment, and it passes the scoping filters. A filter that cannot be evaluated does
+// not exclude it.
 func (g *groups) entitles(o *Object, s Scope) bool {
 	if o == nil || !o.Active() || !o.Assigned && s != Everyone {
 		return false
@@ -340,6 +343,7 @@ func (r *run) catchUpGroups(ctx context.Context) error {
 	}
 }
 
+// groupsMark returns the position up to which changes of groups are imported.
 func (r *run) groupsMark() Cursor {
 	r.mu.Lock()
 	defer r.mu.Unlock()

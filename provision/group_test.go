@@ -66,7 +66,7 @@ func newGroupWorldOn(t testing.TB, db *store.DB, options ...option) *groupWorld 
 	app, err := g.handle.CreateApplication(t.Context(), "acme", "cli")
 	g.must(err)
 	g.key = provision.Key{Directory: provision.SourceID(contoso.ID), App: app.ID}
-	g.engine.Sources = source.Opener(directories.OpenID)
+	g.engine.Sources = source.Opener(directories.OpenByID)
 	g.jobs.Sources = g.engine.Sources
 	secret := g.world.app.token
 	s := provision.Settings{Mode: provision.Automatic, TenantURL: g.world.app.url(), Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly}

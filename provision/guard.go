@@ -99,6 +99,7 @@ type Tally struct {
 // has rejected do not count.
 func (t Tally) Total() int { return t.Count + t.Passed + t.OnHold }
 
+// judge decides whether the operations that are judged now are put on hold.
 func (t *Tally) judge() { t.Held = t.Count > 0 && t.Total() > t.limit() }
 
 // limit returns how many operations of the cause may take access away without approval. If there

@@ -33,7 +33,7 @@ func newGuarded(t *testing.T, db *store.DB, n int, options ...option) *guarded {
 	g := &guarded{world: &world{t: t, db: db, store: store.Provisioning{DB: db}, leases: store.Leases{DB: db}, clock: &clock{at: epoch}, app: newApplication(t)}}
 	g.wire()
 	all := &directory.Directories{Store: store.Directories{DB: db}, Now: g.clock.now, NewID: g.newID}
-	g.opener = source.Opener(all.OpenID)
+	g.opener = source.Opener(all.OpenByID)
 	g.engine.Sources = g.opener
 	d, err := all.Create(t.Context(), "contoso", "cli")
 	g.must(err)

@@ -304,7 +304,11 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 	why := p.noTemporary(w, key)
 	if why == "" && slices.Min(circle) != w.known.ObjectID {
 		if w.started.Sub(awaits.Since) < asideTime {
-			return later{until: w.started.Add(awaitTime), awaits: awaits, also: []string{slices.Min(circle)}}
+			d := later{until: w.started.Add(awaitTime), awaits: awaits}
+			if awaits.Fresh { // otherwise that person and this one could wake each other endlessly
+				d.also = []string{slices.Min(circle)}
+			}
+			return d
 		}
 		why = "Another person of the circle could not be given a temporary value."
 	}
@@ -436,8 +440,8 @@ func (p *pass) decideContested(ctx context.Context, w *work, o TargetObject, key
 
 // foundByOldValue decides about an account that a search found by a value. According to the job,
 // the account no longer has this value: its person may have been renamed between the search and
-// this decision. So the engine evaluates the searching person again at once. If the search finds
-// the account again, that person fails.
+// this decision. So the engine at once evaluates again the person that w is about. If the search
+// finds the account once more, that person fails.
 func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	before, err := p.otherObjects.awaited(ctx, w.known.ObjectID)
 	switch {

@@ -168,6 +168,40 @@ func TestSwapOfNames(t *testing.T) {
 			t.Errorf("%d refusals, report %+v", refusals.Load(), r)
 		}
 	})
+	t.Run("a_leaver_in_a_circle_ends_the_wait", func(t *testing.T) {
+		t.Parallel()
+		// Ada, Bob and Cy wait for each other's names when Bob leaves, and the application refuses to
+		// disable Bob's account. Ada fails, because nobody gives away the name of a leaver. Cy, who
+		// waits for Ada's name, must not ask again and again that Ada goes first.
+		w := hired(t)
+		w.people.put("p3", person("cy@contoso.com", "Cy", "Cypher"))
+		w.cycle()
+		unique(w)
+		inner := w.app.answer
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/u2") {
+				refuse(rw, 400, "mutability", "Bob stays.")
+				return true
+			}
+			return inner(rw, r)
+		}
+		w.people.set("p2", "userPrincipalName", "cy@contoso.com")
+		w.people.set("p3", "userPrincipalName", "ada@contoso.com")
+		w.people.set("p1", "userPrincipalName", "bob@contoso.com")
+		w.cycle() // all three wait
+		w.people.enable("p2", false)
+		w.rules("", provision.SwapsTemporary)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		epoch, err := w.leases.Claim(ctx, provision.LeaseKind, w.key.String(), "test", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.engine.Advance(ctx, w.key.String(), epoch); err != nil || ctx.Err() != nil {
+			t.Fatalf("the slice did not end: %v, %v", err, ctx.Err())
+		}
+		w.wantNames("with a leaver in the circle", map[string]string{"u1": "ada@contoso.com", "u2": "bob@contoso.com", "u3": "cy@contoso.com"})
+	})
 	t.Run("a_crash_in_the_middle_is_finished", func(t *testing.T) {
 		t.Parallel()
 		w := hired(t)

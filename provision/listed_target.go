@@ -289,8 +289,9 @@ type packedAccounts struct {
 	readers  sync.Pool // of flate readers, each of which takes 40 KB
 }
 
-// hashIndex finds the numbers of accounts by a string, in 16 bytes for each. Two strings may have
-// the same hash, so the caller has to compare.
+// hashIndex finds the numbers of accounts by a string. It takes only 16 bytes for each string,
+// because it stores a hash and not the string. Two strings may have the same hash, so the caller
+// must compare the account that is found with what it looks for.
 type hashIndex struct {
 	seed    maphash.Seed
 	entries []hashEntry

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// LogEntry is one record of the provisioning log, in the form of Graph's provisioningObjectSummary.
+// LogEntry is one entry of the provisioning log, in the form of Graph's provisioningObjectSummary.
 type LogEntry struct {
 	ID             string             `json:"id"`
 	ActivityTime   time.Time          `json:"activityDateTime"`
@@ -66,7 +66,7 @@ const (
 	Skipped Result = "skipped"
 )
 
-// StatusInfo is the outcome of one record. If Status is Success, the other fields are empty.
+// StatusInfo is the outcome of one log entry. If Status is Success, the other fields are empty.
 // Otherwise Code is the error code, Entra's or our own. Reason explains the outcome, and
 // RecommendedAction says what to do.
 type StatusInfo struct {
@@ -91,7 +91,7 @@ const (
 	ExportStep     StepType = "export"
 )
 
-// Step is one step in a record.
+// Step is one step in a log entry.
 type Step struct {
 	Name        string            `json:"name"`
 	Type        StepType          `json:"provisioningStepType"`
@@ -107,13 +107,13 @@ type ModifiedProperty struct {
 	NewValue    *string `json:"newValue"`
 }
 
-// System is one side of a record.
+// System is the source or the target of a log entry.
 type System struct {
 	ID          string `json:"id,omitempty"`
 	DisplayName string `json:"displayName"`
 }
 
-// Identity is the object on one side of a record.
+// Identity is the object, or the account, of a log entry.
 type Identity struct {
 	ID          string            `json:"id,omitempty"`
 	DisplayName string            `json:"displayName,omitempty"`

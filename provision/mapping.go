@@ -318,6 +318,8 @@ func (r *row) convertOne(text string) (any, *rowProblem) {
 	return text, nil
 }
 
+// unreadableProblem returns the problem that the value text does not have the type of the target
+// attribute. want names the values that the attribute takes.
 func (r *row) unreadableProblem(text, want string) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidValue",

@@ -211,8 +211,8 @@ func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []
 // memberSync sends the changes of one group's members to the target.
 type memberSync struct {
 	l           *pipeline
-	group       string
-	known       Pending
+	group       string          // the object id of the group
+	known       Pending         // the work on the memberships, with what the job has stored about it
 	firm        context.Context // the context for requests that must be finished after they began
 	link        Link            // the link of the group
 	problem     *TargetError    // why the group must be tried again; nil if nothing failed
@@ -595,6 +595,8 @@ func (l *pipeline) membersAtOnce() int {
 	return l.r.e.membersPage()
 }
 
+// removesByFilter reports whether a request to remove members names them in filters of the path and
+// not in its value.
 func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || sendsCompliantly(r.job.TenantURL)
 }
@@ -709,7 +711,8 @@ func wereRefused(changes []memberChange) bool {
 }
 
 // divide sends changes in two requests after the target did not accept them in one. te is why it
-// did not. If the target then accepts both, it may accept only so many in a request.
+// did not. If the target then accepts both, it seems to limit the number of members in a request;
+// divide stores that, and the engine sends smaller requests from then on.
 func (s *memberSync) divide(changes []memberChange, removing bool, te *TargetError) error {
 	middle, refused := len(changes)/2, s.refused
 	for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
@@ -1150,7 +1153,7 @@ func (s *memberSync) accountExists(m Membership) (bool, error) {
 	return false, s.sendAgain([]Membership{m})
 }
 
-// sendAgain has memberships compared and sent again that the target has lost.
+// sendAgain marks memberships that the target has lost, so that they are compared and sent again.
 func (s *memberSync) sendAgain(all []Membership) error {
 	if len(all) == 0 {
 		return nil
@@ -1240,7 +1243,16 @@ func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetErr
 	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.mayHaveHappened || c.Link.usableAccountID() == "") {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
 		isUnknown := err != nil && !unanswered(err) && c.Link.usableAccountID() == "" // the target cannot be asked
-		if err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient) {
+		isGone := err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient)
+		if isGone { // an earlier request may have removed all members
+			emptied, err := s.hasEmptied()
+			if emptied {
+				s.waits = s.suspect(changes, removing).postponed
+				return nil
+			}
+			isGone = !unanswered(err)
+		}
+		if isGone {
 			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Open: s.planned == nil && c.Link.usableAccountID() != ""}}
 			s.planned.mark(done, removing, PlanSent, "")
 			return s.record(done, nil)
@@ -1265,7 +1277,7 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	return s.store(MembersRecord{Outcomes: out, Entry: entry})
 }
 
-// store has the recorder store results, and returns when they are on disk. The recorder joins the
+// store passes results to the recorder, and returns when they are on disk. The recorder stores the
 // results of several groups in one commit.
 func (s *memberSync) store(m MembersRecord) error {
 	l := s.l
@@ -1335,6 +1347,7 @@ func (s *memberSync) escrowOfRefused(n int) *Escrow {
 	return e
 }
 
+// name returns the name of the group for messages; if it is not known, the group's object id.
 func (s *memberSync) name() string {
 	if s.link.Name != "" {
 		return s.link.Name

@@ -11,11 +11,11 @@ import (
 // plannedMembers are the membership changes that an approved plan lists for one group. A nil
 // *plannedMembers stands for work without a plan.
 type plannedMembers struct {
-	plan    string // the plan's id; "" if the plan was cancelled
-	reads   bool   // whether the plan sends all members again
-	rows    []int  // the numbers of the rows that list the changes
-	open    map[plannedMember]ExpectedMember
-	settled []PlannedMemberOutcome // the results of changes that needed no request
+	plan    string                           // the plan's id; "" if the plan was cancelled
+	reads   bool                             // whether the plan sends all members again
+	rows    []int                            // the numbers of the rows that list the changes
+	open    map[plannedMember]ExpectedMember // the listed changes that have no result yet
+	settled []PlannedMemberOutcome           // the results of changes that needed no request
 }
 
 // plannedMember names a change of a membership.

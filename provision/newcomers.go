@@ -12,7 +12,7 @@ import (
 // may have compared them as they were before, or not at all.
 type newcomers struct {
 	mu     sync.Mutex
-	begun  bool
+	begun  bool   // whether reading the changes has begun
 	at     Cursor // the position up to which changes were read
 	users  map[string]discoveredUser
 	byHash map[int64][]string // the ids of users, by the hashes of their matching values

@@ -156,8 +156,9 @@ func (w *work) whyLater() string {
 	return "A create that was sent has no known outcome yet; the application is searched again."
 }
 
-// count adds an outcome to the numbers of the cycle. It does not count memberships, which are
-// counted when they are sent, requests that are about to be sent, and objects that still wait.
+// count adds an outcome to the numbers of the cycle. It ignores three kinds of outcomes: results
+// about memberships, which countMembers counts, requests that are about to be sent, and objects
+// that still wait.
 func (c *CycleReport) count(o Outcome) {
 	if _, members := groupOf(o.ObjectID); members || !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.AboutToSend {
 		return

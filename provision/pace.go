@@ -32,6 +32,7 @@ const groupKind = "group "
 // ofGroups returns the kind for the same requests about groups.
 func (q Request) ofGroups() Request { return groupKind + q }
 
+// plural returns the words for several requests of this kind.
 func (q Request) plural() string {
 	if of, groups := strings.CutPrefix(string(q), groupKind); groups {
 		return Request(of).plural() + " of groups"
@@ -94,10 +95,11 @@ type pacer struct {
 	goroutines goroutines
 
 	mu      sync.Mutex
-	gates   map[Request]*gate
+	gates   map[Request]*gate // the limits of each kind of request
 	waiting []*waiter
+	ready   []*waiter // prepared requests that wait for a running one to end, or for the end of a pause; they go first
 	alarm   time.Time // when the timer next checks whether a waiting request may begin; zero if no timer runs
-	closed  bool
+	closed  bool      // whether waiting and later requests give up
 
 	rate        float64       // the largest number of requests per second; 0 means that no limit is known
 	next        time.Time     // when the rate allows the next request to begin
@@ -114,20 +116,23 @@ type pacer struct {
 // gate limits the requests of one kind.
 type gate struct {
 	KindPace
-	waiting int           // how many requests wait
-	running int           // how many requests are running
-	halved  time.Time     // when Width was last halved; zero if it was not
-	fastest time.Duration // the shortest time that a request took
-	refusal *TargetError  // the last refusal
+	waiting   int           // how many requests wait
+	preparing int           // how many requests are being prepared: what must be stored before they are sent
+	running   int           // how many requests are running
+	halved    time.Time     // when Width was last halved; zero if it was not
+	fastest   time.Duration // the shortest time that a request took
+	refusal   *TargetError  // the last refusal
 }
 
 // waiter is a request that waits.
 type waiter struct {
-	kind    Request
-	gate    *gate
-	lane    Lane
-	open    chan struct{} // closed when the waiter may begin or must give up
-	refusal *TargetError  // why the waiter must give up; nil if it may begin
+	kind      Request
+	gate      *gate
+	lane      Lane
+	prepares  bool          // whether the request is prepared when its turn comes, and then waits once more
+	open      chan struct{} // closed when the waiter may begin or must give up
+	wasPaused bool          // for a prepared request: whether it had to wait for the end of a pause
+	refusal   *TargetError  // why the waiter must give up; nil if it may begin
 }
 
 func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan time.Time, end time.Time, most int) *pacer {
@@ -219,12 +224,34 @@ func (p Pace) pausing(kind Request, until time.Time) Pace {
 }
 
 // waitForTurn waits until a request may begin. It returns an error if the request cannot begin
-// before the end of the slice.
-func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane) error {
+// before the end of the slice. If prepare is not nil, waitForTurn calls it when the request's turn
+// has come, and returns its error. As many requests may be prepared as may run, so that those that
+// run need not wait for the others.
+func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane, prepare func(context.Context) error) error {
+	w := &waiter{kind: kind, gate: c.gates[kind], lane: lane, prepares: prepare != nil, open: make(chan struct{})}
+	if err := c.waitFor(ctx, w); err != nil || prepare == nil {
+		return err
+	}
+	err := prepare(ctx)
+	ready := &waiter{kind: kind, gate: w.gate, lane: lane, open: make(chan struct{})}
 	c.mu.Lock()
-	w := &waiter{kind: kind, gate: c.gates[kind], lane: lane, open: make(chan struct{})}
+	w.gate.preparing--
+	if err == nil {
+		c.ready = append(c.ready, ready)
+	}
+	c.letBegin()
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return c.waitUntilOpen(ctx, ready)
+}
+
+// waitFor waits until the turn of a waiter has come.
+func (c *pacer) waitFor(ctx context.Context, w *waiter) error {
+	c.mu.Lock()
 	at := len(c.waiting)
-	for at > 0 && c.waiting[at-1].lane > lane {
+	for at > 0 && c.waiting[at-1].lane > w.lane {
 		at--
 	}
 	c.waiting = slices.Insert(c.waiting, at, w)
@@ -233,9 +260,14 @@ func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane) error 
 	waits := slices.Contains(c.waiting, w)
 	c.mu.Unlock()
 	if waits {
-		c.notifyMoved()
-		defer c.notifyMoved()
+		c.notifyWaitChange()
+		defer c.notifyWaitChange()
 	}
+	return c.waitUntilOpen(ctx, w)
+}
+
+// waitUntilOpen waits until a listed waiter may begin, must give up, or is cancelled.
+func (c *pacer) waitUntilOpen(ctx context.Context, w *waiter) error {
 	self := c.goroutines.self()
 	select {
 	case <-w.open:
@@ -248,6 +280,10 @@ func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane) error 
 			w.gate.waiting--
 			return ctx.Err()
 		}
+		if i := slices.Index(c.ready, w); i >= 0 {
+			c.ready = slices.Delete(c.ready, i, i+1)
+			return ctx.Err()
+		}
 	}
 	if w.refusal != nil {
 		return w.refusal
@@ -255,7 +291,7 @@ func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane) error 
 	return nil
 }
 
-func (c *pacer) notifyMoved() {
+func (c *pacer) notifyWaitChange() {
 	if c.onWaitChange != nil {
 		c.onWaitChange()
 	}
@@ -277,9 +313,10 @@ func (c *pacer) letBegin() {
 	var full []*gate      // gates where no request may begin before a running one ends
 	stop := false         // whether none of the requests that follow in the list may begin now
 	closed := c.closed || c.stopped != nil && c.stopped()
+	look = c.letReadyBegin(now, closed)
 	for i, w := range c.waiting {
 		g := w.gate
-		begin, may := c.mayBegin(g, now)
+		begin, may := c.mayBegin(w, now)
 		switch {
 		case closed || begin.After(c.end):
 			w.refusal = c.postponedError(w.kind, g, begin)
@@ -296,7 +333,11 @@ func (c *pacer) letBegin() {
 			left = append(left, w)
 			stop = c.rate > 0 && begin.Equal(c.next)
 		default:
-			g.running++
+			if w.prepares {
+				g.preparing++
+			} else {
+				g.running++
+			}
 			g.waiting--
 			c.countBegin(now)
 			close(w.open)
@@ -309,6 +350,41 @@ func (c *pacer) letBegin() {
 	c.keepWaiting(left)
 	c.wakeAt(now, look)
 }
+
+// letReadyBegin starts the prepared requests that may begin now, and returns the time of the next
+// check, or zero. The rate counted these requests before they were prepared. It counts those that
+// had to wait for the end of a pause once more, so that they do not begin all at once. Even if the
+// pacer is closed, prepared requests begin, unless the target asked for a pause: what was stored for
+// them says that they are about to be sent. The caller must hold c.mu.
+func (c *pacer) letReadyBegin(now time.Time, closed bool) (look time.Time) {
+	c.ready = slices.DeleteFunc(c.ready, func(w *waiter) bool {
+		g := w.gate
+		switch {
+		case now.Before(g.Until) && (closed || g.Until.After(c.end)):
+			w.refusal = c.postponedError(w.kind, g, g.Until)
+		case now.Before(g.Until):
+			w.wasPaused = true
+			look = earliest(look, g.Until)
+			return false
+		case !g.hasRoom(g.running):
+			return false
+		case w.wasPaused && c.rate > 0 && now.Before(c.next):
+			look = earliest(look, c.next)
+			return false
+		default:
+			g.running++
+			if w.wasPaused {
+				c.countBegin(now)
+			}
+		}
+		close(w.open)
+		return true
+	})
+	return look
+}
+
+// hasRoom reports whether one more request may run, or be prepared, beside so many others.
+func (g *gate) hasRoom(others int) bool { return float64(others) < max(1, g.Width-0.5) }
 
 // onlyWaitAt reports whether all waiting requests belong to these gates.
 func (c *pacer) onlyWaitAt(gates []*gate) bool {
@@ -329,11 +405,16 @@ func (c *pacer) keepWaiting(left []*waiter) {
 
 // mayBegin reports whether a request may begin now. If it may not, at is the time at which it may
 // begin; the zero time means that it may begin after a running request has ended.
-func (c *pacer) mayBegin(g *gate, now time.Time) (at time.Time, may bool) {
+func (c *pacer) mayBegin(w *waiter, now time.Time) (at time.Time, may bool) {
+	g := w.gate
+	others := g.running
+	if w.prepares {
+		others = g.preparing
+	}
 	switch {
 	case now.Before(g.Until):
 		return g.Until, false
-	case float64(g.running) >= max(1, g.Width-0.5):
+	case !g.hasRoom(others):
 		return time.Time{}, false
 	case c.rate > 0 && now.Before(c.next):
 		return c.next, false
@@ -551,20 +632,20 @@ type pacedTarget struct {
 	groups bool // whether the requests are about groups
 }
 
+// do waits until the pacer allows a request of this kind, and sends it. If the target throttles the
+// request and the pacer asks for another attempt, do sends it again.
 func (t pacedTarget) do(ctx context.Context, kind Request, send func() error) error {
 	r, beforeKind := requestOf(ctx), kind
 	if t.groups {
 		kind = kind.ofGroups()
 	}
 	for {
-		if err := t.pacer.waitForTurn(ctx, kind, r.lane); err != nil {
-			return err
+		var prepare func(context.Context) error
+		if beforeKind == r.beforeKind {
+			prepare = r.before
 		}
-		if r.before != nil && beforeKind == r.beforeKind {
-			if err := r.before(ctx); err != nil {
-				t.pacer.endRequest(kind, t.pacer.now(), err)
-				return err
-			}
+		if err := t.pacer.waitForTurn(ctx, kind, r.lane, prepare); err != nil {
+			return err
 		}
 		began := t.pacer.now()
 		err := send()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,7 +164,7 @@ func TestALateFirstRefusalLeavesARate(t *testing.T) {
 		p := newPacer(Pace{}, time.Now, time.After, time.Now().Add(time.Hour), 64)
 		ask := func(err error) {
 			t.Helper()
-			if e := p.waitForTurn(t.Context(), SearchRequest, Updates); e != nil {
+			if e := p.waitForTurn(t.Context(), SearchRequest, Updates, nil); e != nil {
 				t.Fatal(e)
 			}
 			began := time.Now()
@@ -196,7 +197,7 @@ func TestALongPauseOfOneKindSlowsNoOther(t *testing.T) {
 		p := newPacer(Pace{}, time.Now, time.After, time.Now().Add(2*time.Hour), 64)
 		ask := func(kind Request, err error) {
 			t.Helper()
-			if e := p.waitForTurn(t.Context(), kind, Updates); e != nil {
+			if e := p.waitForTurn(t.Context(), kind, Updates, nil); e != nil {
 				t.Fatal(e)
 			}
 			began := time.Now()
@@ -215,4 +216,97 @@ func TestALongPauseOfOneKindSlowsNoOther(t *testing.T) {
 			t.Errorf("2,000 updates of 5 ms took %s", took)
 		}
 	})
+}
+
+// preparedRequests sends requests to which something is done before they are sent. It counts how many
+// are being prepared and how many are running.
+type preparedRequests struct {
+	p         *pacer
+	preparing atomic.Int64
+	running   atomic.Int64
+	most      atomic.Int64 // how many ran at the same time, at most
+}
+
+// send sends a request that is prepared until the channel is closed, and then runs for a second.
+func (r *preparedRequests) send(ctx context.Context, prepared <-chan struct{}) error {
+	err := r.p.waitForTurn(ctx, CreateRequest, Joiners, func(context.Context) error {
+		r.preparing.Add(1)
+		<-prepared
+		r.preparing.Add(-1)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	r.most.Store(max(r.most.Load(), r.running.Add(1)))
+	time.Sleep(time.Second)
+	r.running.Add(-1)
+	r.p.endRequest(CreateRequest, began, nil)
+	return nil
+}
+
+// TestRequestsArePreparedWhileOthersRun sends 24 creates, each of which is prepared before it is
+// sent. While eight of them run, the next eight are prepared, and no more than eight run.
+func TestRequestsArePreparedWhileOthersRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &preparedRequests{p: newPacer(Pace{}, time.Now, time.After, time.Now().Add(time.Hour), firstWidth)}
+		first, rest := make(chan struct{}), make(chan struct{})
+		close(first)
+		for i := range 3 * firstWidth {
+			prepared := rest
+			if i < firstWidth {
+				prepared = first
+			}
+			go func() {
+				if err := r.send(t.Context(), prepared); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait() // they begin in this order
+		}
+		if preparing, running := r.preparing.Load(), r.running.Load(); preparing != firstWidth || running != firstWidth {
+			t.Errorf("%d requests are being prepared and %d run, want %d and %d", preparing, running, firstWidth, firstWidth)
+		}
+		close(rest)
+		time.Sleep(10 * time.Second)
+		if most := r.most.Load(); most != firstWidth || r.running.Load() != 0 {
+			t.Errorf("%d ran at the same time, want %d; %d are running still, want none", most, firstWidth, r.running.Load())
+		}
+	})
+}
+
+// TestAPreparedRequestOutlivesTheEndOfTheSlice has a request that is prepared when the slice ends,
+// while all places are taken. What was stored says that it is about to be sent, so it is sent.
+// Another, whose kind pauses, is given up.
+func TestAPreparedRequestOutlivesTheEndOfTheSlice(t *testing.T) {
+	t.Parallel()
+	for _, paused := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &preparedRequests{p: newPacer(Pace{}, time.Now, time.After, time.Now().Add(time.Hour), 1)}
+			prepared := make(chan struct{})
+			close(prepared)
+			results := make(chan error, 2)
+			for range 2 {
+				go func() { results <- r.send(t.Context(), prepared) }()
+				synctest.Wait()
+			}
+			if paused {
+				r.p.mu.Lock()
+				r.p.gates[CreateRequest].Until = time.Now().Add(time.Minute)
+				r.p.mu.Unlock()
+			}
+			r.p.close()
+			var failed int
+			for range 2 {
+				if err := <-results; err != nil {
+					failed++
+				}
+			}
+			if want := map[bool]int{false: 0, true: 1}[paused]; failed != want {
+				t.Errorf("paused %v: %d of 2 requests were given up, want %d", paused, failed, want)
+			}
+		})
+	}
 }

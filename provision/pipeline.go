@@ -60,7 +60,7 @@ type pipeline struct {
 	refusedObjects      map[string]bool // objects whose first write was refused, since the last success; protected by mu
 
 	changesLeft    bool      // whether there may be changes that are not listed; only the feed uses it
-	holdsBackUntil time.Time // the time after which groups no longer wait for that
+	holdsBackUntil time.Time // the time after which groups no longer wait until all changes are listed
 
 	hasCalledGuard bool // whether an import of this slice has called the guard; only imports use it
 
@@ -141,6 +141,8 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 	return l
 }
 
+// drain runs the parts of the pipeline until no object on the work list is due or the slice is
+// over, and waits until all results are stored. It returns the same as run.drain.
 func (l *pipeline) drain(ctx context.Context) (done bool, wait time.Time, err error) {
 	r := l.r
 	recorded, firm := make(chan struct{}), context.WithoutCancel(ctx)
@@ -166,6 +168,7 @@ func (l *pipeline) drain(ctx context.Context) (done bool, wait time.Time, err er
 	return done, time.Time{}, nil
 }
 
+// wakeTheFeed makes the feed look at the work list again.
 func (l *pipeline) wakeTheFeed() {
 	select {
 	case l.wakeFeed <- struct{}{}:
@@ -270,6 +273,7 @@ func (l *pipeline) sliceIsOver(ctx context.Context) bool {
 	return ctx.Err() != nil || l.installationError != nil || l.connectionProblem != nil || !l.r.e.Now().Before(l.r.sliceEnd)
 }
 
+// isTestingConnection reports whether failures of the connection wait for a connection test.
 func (l *pipeline) isTestingConnection() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -758,6 +762,7 @@ func (w *waitingRecords) add(one record, ok bool) {
 	}
 }
 
+// count returns how many intents and outcomes wait.
 func (w *waitingRecords) count() int { return len(w.intents) + len(w.outcomes) }
 
 // reportCommit passes the result of a commit on: to the workers that wait for their records, and to
@@ -895,6 +900,7 @@ func (m *memo) hasProvedMembers(removing bool, now time.Time) bool {
 	return now.Before(m.membersProved[indexOf(removing)].Add(memberProofTime))
 }
 
+// indexOf returns the index in memo.membersProved: 0 for additions of members, 1 for removals.
 func indexOf(removing bool) int {
 	if removing {
 		return 1
@@ -909,12 +915,15 @@ func newMemo(settings string) *memo {
 	}
 }
 
+// suspect remembers that a group seems to have lost all members.
 func (m *memo) suspect(group string, s suspicion) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.suspected[group] = s
 }
 
+// suspicion returns what suspect has remembered about a group. It returns false if there is
+// nothing.
 func (m *memo) suspicion(group string) (s suspicion, is bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -946,6 +955,7 @@ func (m *memo) mostMembersOf(group string) int {
 	return m.membersCut[group]
 }
 
+// forgetCut forgets what cutMembers has remembered about a group.
 func (m *memo) forgetCut(group string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -992,6 +1002,7 @@ type fruitlessSearch struct {
 // memoTime is how long a memo remembers a search.
 const memoTime = 2 * time.Minute
 
+// rememberSearch remembers that a search for an object by these matching values found no account.
 func (m *memo) rememberSearch(objectID string, keys []MatchKey, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -290,7 +290,7 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 }
 
 // preview calls page with the ids of the objects that a cycle would import if it started in the
-// phase that the argument from names. It also remembers the origins of their changes.
+// phase from. It also stores the origins of their changes in r.
 func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
 	s := r.state
 	s.Phase, s.After = from, ""

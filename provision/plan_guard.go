@@ -30,8 +30,8 @@ type planGuard struct {
 
 // waitingOperation is an operation that waits until all operations of its cause are known.
 type waitingOperation struct {
-	o           PlannedObject
-	consequence consequence // the consequence of the operation if it is let through
+	o           PlannedObject // the operation
+	consequence consequence   // the consequence of the operation if it is let through
 }
 
 // decidedAnew reports whether a change of the object cancels an earlier verdict on its operation.

@@ -166,6 +166,7 @@ type planFiller struct {
 	saved      time.Time    // when the plan was last saved
 }
 
+// add adds one planned object to the plan. It stores the objects in batches.
 func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -252,6 +253,7 @@ func (f *planFiller) stayAlive(ctx context.Context) (stop func()) {
 	}
 }
 
+// save stores the plan and the objects that are not stored yet.
 func (f *planFiller) save(ctx context.Context) error {
 	f.saved = f.e.Now()
 	f.plan.Alive = f.saved
@@ -401,8 +403,9 @@ func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 }
 
 // FindPlan finds a plan by its hash, by the first characters of its hash, or by its id. If several
-// plans match, it returns one that is approved or being applied, or else the newest. An empty hash matches all plans. The error is
-// ErrNoPlan if there is no such plan, and an *InputError if hash is too short.
+// plans match, it returns one that is approved or being applied, or else the newest. An empty hash
+// matches all plans. The error is ErrNoPlan if there is no such plan, and an *InputError if hash is
+// too short.
 func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
 	all, err := e.ListPlans(ctx, k)
 	if err != nil {

@@ -197,6 +197,7 @@ func (t rowPreviewer) env(o Object) expr.Env {
 	return env
 }
 
+// value returns the value that the row gives one user or group.
 func (t rowPreviewer) value(ctx context.Context, o Object) (PreviewValue, error) {
 	if t.ofMembers() {
 		return t.countMembersInWords(ctx, o)

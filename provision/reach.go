@@ -132,6 +132,8 @@ func (j *Jobs) compare(ctx context.Context, was, is scopeChecker, kind ObjectKin
 	}
 }
 
+// add counts one object. was checks the scope before the change, and is checks the scope after it.
+// linked says whether the object has a link, and state is the state of the link.
 func (n *Reach) add(o Object, was, is scopeChecker, linked bool, state LinkState) {
 	had, has := was.has(o), is.has(o)
 	if linked && has {

@@ -68,6 +68,7 @@ func (r *reader) serve(ctx context.Context) {
 	}
 }
 
+// answer reads the objects of a batch together, and passes each to the goroutine that asked for it.
 func (r *reader) answer(ctx context.Context, batch []*ask) {
 	ids := make([]string, len(batch))
 	for i, a := range batch {

@@ -336,7 +336,7 @@ func TestTryShowsTheValuesOfARow(t *testing.T) {
 	if got, err = w.jobs.Try(t.Context(), job, userRows, "title", edit, "p1"); err != nil {
 		t.Fatal(err)
 	}
-	if !got.Chosen.Hidden || got.Chosen.Values != nil || !got.Trace.Redacted() {
+	if !got.Chosen.Hidden || got.Chosen.Values != nil || !got.Trace.IsRedacted() {
 		t.Errorf("the value behind Redact is shown: %+v", got.Chosen)
 	}
 	if _, err := w.jobs.Try(t.Context(), job, userRows, "title", row(func(r *provision.RowEdit) { r.Target = "title"; r.Source = "nothing" }), ""); err == nil {

@@ -304,6 +304,7 @@ func (s *Schema) UserMapping() (*ObjectMapping, error) { return s.mappingOf("Use
 // GroupMapping returns the first object mapping whose source object is Group.
 func (s *Schema) GroupMapping() (*ObjectMapping, error) { return s.mappingOf("Group") }
 
+// mappingOf returns the first object mapping with this source object.
 func (s *Schema) mappingOf(source string) (*ObjectMapping, error) {
 	for _, m := range s.ObjectMappings() {
 		if m.SourceObjectName == source {
@@ -467,6 +468,7 @@ func (s *Schema) fill() {
 	}
 }
 
+// fill gives absent properties their default values.
 func (m *ObjectMapping) fill() {
 	m.AttributeMappings = orEmpty(m.AttributeMappings)
 	m.Metadata = orEmpty(m.Metadata)
@@ -480,6 +482,7 @@ func (m *ObjectMapping) fill() {
 	}
 }
 
+// fillGroups returns a copy of the groups in which no list is nil.
 func fillGroups(groups []FilterGroup) []FilterGroup {
 	groups = slices.Clone(orEmpty(groups))
 	for i := range groups {
@@ -492,6 +495,7 @@ func fillGroups(groups []FilterGroup) []FilterGroup {
 	return groups
 }
 
+// fill gives absent properties their default values.
 func (d *DirectoryDefinition) fill() {
 	d.Discoverabilities = cmp.Or(d.Discoverabilities, "None")
 	d.Metadata = orEmpty(d.Metadata)

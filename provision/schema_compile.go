@@ -163,6 +163,8 @@ func (s *Schema) objects(m *ObjectMapping) (source, target *ObjectDefinition, er
 	return nil, nil, &RowError{Mapping: m.Name, Message: "the mapping belongs to no rule of this schema"}
 }
 
+// object returns the definition of an object that a mapping uses. It returns a *RowError if there
+// is none.
 func (s *Schema) object(m *ObjectMapping, directory, object string) (*ObjectDefinition, error) {
 	d, err := s.Directory(directory)
 	if err != nil {
@@ -203,6 +205,7 @@ func (o *ObjectDefinition) validate(directory string) error {
 	return errors.Join(errs...)
 }
 
+// known reports whether t is one of the constants.
 func (t AttributeType) known() bool {
 	switch t {
 	case TypeString, TypeInteger, TypeReference, TypeBinary, TypeBoolean, TypeDateTime:
@@ -211,6 +214,7 @@ func (t AttributeType) known() bool {
 	return false
 }
 
+// known reports whether t is one of the constants.
 func (t AttributeFlowType) known() bool {
 	switch t {
 	case FlowAlways, FlowObjectAddOnly, FlowMultiValueAddOnly, FlowValueAddOnly, FlowAttributeAddOnly:
@@ -228,6 +232,7 @@ type mappingCheck struct {
 	errs           []error
 }
 
+// run compiles the mapping. If it has problems, run returns all of them as one error.
 func (v *mappingCheck) run() ([]CompiledMapping, error) {
 	seen := map[string]int{}
 	for i := range v.mapping.AttributeMappings {
@@ -248,6 +253,7 @@ func (v *mappingCheck) run() ([]CompiledMapping, error) {
 	return v.rows, nil
 }
 
+// checkAttributeRow compiles the row with the index i, or adds its problems.
 func (v *mappingCheck) checkAttributeRow(i int, row *AttributeMapping) {
 	definition, ok := v.target.Attribute(row.TargetAttributeName)
 	if !ok {
@@ -329,6 +335,8 @@ func (v *mappingCheck) scope() {
 	}
 }
 
+// fail adds an error about the row with the index i. cause is the error that led to it; nil if
+// there is none.
 func (v *mappingCheck) fail(i int, cause error, message string) {
 	v.errs = append(v.errs, &RowError{
 		Mapping: v.mapping.Name, Row: i + 1, Target: v.mapping.AttributeMappings[i].TargetAttributeName,

@@ -40,6 +40,7 @@ func (f FlowTypes) String() string {
 	return strings.Join(names, ",")
 }
 
+// name returns the word for a single flow type.
 func (f FlowTypes) name() string {
 	switch f {
 	case FlowAdd:

@@ -16,11 +16,13 @@ type scopingFilter struct {
 	groups []scopingGroup
 }
 
+// scopingGroup is a group of clauses. An object passes the group if all clauses are true.
 type scopingGroup struct {
 	name    string
 	clauses []scopingClause
 }
 
+// scopingClause is a clause with the compiled function that tests a value.
 type scopingClause struct {
 	FilterClause
 	test clauseTest
@@ -369,6 +371,7 @@ func (m *ObjectMapping) Admits() (func(Object) (bool, error), error) {
 	}, nil
 }
 
+// sameGroup reports whether two groups have the same name and the same clauses in the same order.
 func sameGroup(a, b FilterGroup) bool {
 	return a.Name == b.Name && slices.EqualFunc(a.Clauses, b.Clauses, func(x, y FilterClause) bool {
 		return x.SourceOperandName == y.SourceOperandName && x.OperatorName == y.OperatorName && slices.Equal(x.TargetOperand.Values, y.TargetOperand.Values)

@@ -12,10 +12,10 @@ import (
 
 // Searchable is the result of a test: whether the target can be searched by a matching attribute.
 type Searchable struct {
-	Path   string `json:"attribute"`
-	Proved bool   `json:"searchable"`
-	Detail string `json:"reason,omitempty"` // the reason why the test failed, in words; "" if it did not fail
-	Advice string `json:"recommendedAction,omitempty"`
+	Path   string `json:"attribute"`                   // the matching attribute
+	Proved bool   `json:"searchable"`                  // whether the test has shown that searches work
+	Detail string `json:"reason,omitempty"`            // the reason why the test failed, in words; "" if it did not fail
+	Advice string `json:"recommendedAction,omitempty"` // what an administrator can do about it
 	// Case says whether the target compares case when it is searched by the attribute.
 	Case CaseRule `json:"case,omitempty"`
 }
@@ -46,6 +46,8 @@ func (t ConnectionTest) GroupNotes() []string {
 	return groupNotes(t.Groups)
 }
 
+// groupNotes returns sentences for people about searches for groups that do not work as they
+// should.
 func groupNotes(all []Searchable) []string {
 	var notes []string
 	for _, one := range all {

@@ -90,7 +90,7 @@ func (j *Jobs) Reseal(ctx context.Context) (resealed int, lost []Key, err error)
 	})
 }
 
-// BindSecrets seals the Secret Tokens of a database from before version 13 again, so that each can
+// BindSecrets seals again the Secret Tokens of a database from before version 13, so that each can
 // be sent only to the origin of its Tenant URL. lost lists the jobs whose token cannot be opened.
 func (j *Jobs) BindSecrets(ctx context.Context) (bound int, lost []Key, err error) {
 	return j.reseal(ctx, func(s SealedSecret) ([]byte, error) {

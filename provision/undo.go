@@ -52,13 +52,15 @@ type MappingEdited struct {
 // UndoPlan is the [PlanReport.Kind] of a plan that takes something back.
 const UndoPlan = "undo"
 
-// The first four are codes of planned objects that an undo leaves as they are; the others are
-// limits.
+// Codes of planned objects that an undo leaves as they are.
 const (
-	codeAsBefore   = "AsBefore"
-	codeNotUndone  = "CannotBeUndone"
-	codeChanged    = "ChangedMeanwhile"
-	codeNoAccess   = "NotEffectivelyEntitled"
+	codeAsBefore  = "AsBefore"
+	codeNotUndone = "CannotBeUndone"
+	codeChanged   = "ChangedMeanwhile"
+	codeNoAccess  = "NotEffectivelyEntitled"
+)
+
+const (
 	maxBefore      = 20_000 // the largest old value that the log keeps for an undo, in bytes
 	maxEdits       = 50     // how many entries State.Edits has at most
 	undoLook       = 500    // how many log entries are read at a time to find the causes of a cycle

@@ -105,7 +105,7 @@ func mayBeIsolated(te *TargetError) bool {
 type patchSender struct {
 	p                   *pass
 	w                   *work
-	id                  string
+	id                  string       // the id of the account
 	budget              int          // how many more smaller requests may be sent
 	written             []Change     // changes that the target carried out
 	refused             []Change     // changes that the target refused even when they were sent alone

@@ -27,7 +27,7 @@ type Kind string
 const (
 	Invalid      Kind = "invalid"      // the value itself is wrong, independent of stored data
 	NotFound     Kind = "not found"    // there is nothing with the name or id in the request
-	Gone         Kind = "gone"         // the object in the request existed but has ended or was removed
+	Gone         Kind = "gone"         // the object that the request names existed, but has ended or was removed
 	Taken        Kind = "taken"        // another record has this value, which must be unique
 	Conflict     Kind = "conflict"     // the current state of the object does not allow the request
 	Stale        Kind = "stale"        // the record was changed after the caller read it
@@ -41,8 +41,8 @@ const (
 
 func (k Kind) Error() string { return string(k) }
 
-// Error is one refusal. For each refusal that callers test for, a package has a variable, and returns
-// copies of that variable with more detail.
+// Error is one refusal. For each refusal that callers test for, a package has a variable, and
+// returns copies of that variable with more detail.
 type Error struct {
 	Kind   Kind
 	Code   string // the code that identifies this refusal; empty if no caller tests for it
@@ -51,7 +51,7 @@ type Error struct {
 	Advice string // says what to do next, in words that fit pages, commands and APIs; may be empty
 	Data   any    // data that a page, command or API may show besides the words; the package that makes the refusal defines its type
 
-	keepsCase bool // whether the case of Detail's first letter stays, because it starts with a value
+	keepsCase bool // whether Sentences must not capitalize Detail, because Detail starts with a value
 }
 
 // New makes a refusal. field names the field with the problem and may be empty. The detail should
@@ -104,7 +104,8 @@ func (e *Error) Error() string {
 	return e.Detail + "; " + e.Advice
 }
 
-// Is reports whether target is the refusal's kind, or a refusal with the same code.
+// Is reports whether target is the kind of e, or a refusal with the same code as e. errors.Is calls
+// it.
 func (e *Error) Is(target error) bool {
 	switch t := target.(type) {
 	case Kind:
@@ -127,8 +128,8 @@ func (e *Error) Sentences() string {
 	return text
 }
 
-// startsWithField reports whether the detail starts with the name of an attribute. The case of such
-// a name must not be changed.
+// startsWithField reports whether the detail starts with the name in Field or with one part of it.
+// Sentences must not capitalize such a name.
 func (e *Error) startsWithField() bool {
 	first, _, _ := strings.Cut(e.Detail, " ")
 	first = strings.TrimRight(first, ":,")
@@ -161,8 +162,8 @@ func withFullStop(text string) string {
 	return text + "."
 }
 
-// capitalize makes the first letter a capital. It leaves a first word such as userName, which
-// contains a capital, unchanged.
+// capitalize returns the text with a capital as its first letter. It changes nothing if the first
+// word contains a capital already, as userName does.
 func capitalize(text string) string {
 	first, _, _ := strings.Cut(text, " ")
 	if first == "" || strings.ToLower(first) != first || strings.ContainsAny(first, "\"@") {

@@ -11,7 +11,7 @@ type Row struct {
 	Why  *Error // the refusal itself
 }
 
-// Error names the line and the column, if known.
+// Error returns the text of the refusal, after the line and the column if they are known.
 func (r *Row) Error() string {
 	var where []string
 	if r.Line > 0 {

@@ -6,6 +6,7 @@
 //	a read          Gather ─► Flush, once a second
 //	no valid token  GatherRefused ─► Flush
 //
-// A row never holds a credential. The log also records when and from where each token was last
-// used. Store does the reading and writing in the database.
+// A read is a request that can change nothing, and a refusal is a request that was answered with an
+// error. Gather keeps rows in memory, and Flush writes them to the database. A row never holds a
+// credential. The log also records when and from where each token was last used.
 package requestlog

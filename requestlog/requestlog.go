@@ -25,7 +25,7 @@ const (
 	flushEvery      = time.Second     // how often Run flushes
 	flushThreshold  = 5_000           // the number of rows in memory at which Gather wakes Run to flush at once
 	maxGathered     = 10_000          // the number of rows in memory at which Gather writes the rows itself
-	maxRefused      = 100             // the largest number of rows without a known token in one flush, and of rows of one callerGroup
+	maxRefused      = 100             // the largest number of rows about requests without a valid token in one flush; see GatherRefused
 	stopTimeout     = 5 * time.Second // how long the last flush may take after the context of Run has ended
 	maxTextBytes    = 2_000           // the maximum length of a path or sentence, in bytes; the rest is cut off
 	defaultPageSize = 50              // the number of rows on a page, if the query sets no Limit
@@ -98,9 +98,9 @@ func (r Request) IsChange() bool {
 	return true
 }
 
-// isBoundedRead reports whether ReadBound limits the rows for this kind of request. It is true for
-// a request that cannot change anything, and for a request that was refused with 429 before it was
-// processed. Another limit applies to requests without a valid token.
+// isBoundedRead reports whether the request counts toward the limits of ReadBound. These count
+// requests that cannot change anything, and requests that were refused with 429 before they were
+// processed. They do not count requests without a valid token, which GatherRefused limits.
 func (r Request) isBoundedRead() bool {
 	if r.Status == 401 {
 		return false
@@ -173,14 +173,14 @@ type Log struct {
 	Reads ReadBound
 
 	mu            sync.Mutex
-	gathered      []Request
-	uses          uses                      // the last use of each token that the next flush records, besides the uses in gathered
-	refused       int                       // the number of refused requests without a known token since the last flush
+	gathered      []Request                 // the rows in memory, which the next flush writes
+	uses          uses                      // the last uses of tokens that the next flush records, in addition to the uses in gathered
+	refused       int                       // the number of requests without a known token since the last flush
 	failing       bool                      // whether the last flush failed
 	missingRows   map[site.ID]gap           // the rows of each site that were dropped while flushes failed
 	unlistedReads map[site.ID]gap           // the reads of each site that got no row since the last flush
 	allowances    map[site.ID]readAllowance // how many more reads of each site may get a row now
-	refusedRows   map[callerGroup]int       // how many rows without a known token each group of callers has got, at most maxRefused; each flush lowers the number by one
+	refusedRows   map[callerGroup]int       // how many rows about requests without a valid token each group has got, at most maxRefused; each flush lowers the number by one
 	flushMutex    sync.Mutex                // held during a flush, so that rows are written in order and once
 
 	wakeOnce sync.Once     // makes the channel wake, once
@@ -287,8 +287,8 @@ func (l *Log) shouldList(r Request) bool {
 }
 
 // reportUnlisted adds one row for each site that had reads beyond its limit since the last flush.
-// The row has the number of these reads. reportUnlisted also forgets the allowances of sites that sent no read
-// for an hour. The caller must hold mu.
+// The row has the number of these reads. reportUnlisted also deletes the allowances of sites that
+// had no read for an hour. The caller must hold mu.
 func (l *Log) reportUnlisted() {
 	for id, g := range l.unlistedReads {
 		l.gathered = append(l.gathered, l.prepare(Request{
@@ -305,8 +305,8 @@ func (l *Log) reportUnlisted() {
 	}
 }
 
-// Write writes a row to disk before it returns. Callers use it for changes and refusals. If the
-// reads of the site are beyond their limit, it only counts a refused read.
+// Write writes a row to disk before it returns. Callers use it for changes and refusals. A refused
+// read gets no row while the reads of its site are beyond their limit; Write only counts it.
 func (l *Log) Write(ctx context.Context, r Request) error {
 	if r = l.prepare(r); !l.shouldList(r) {
 		return nil
@@ -339,12 +339,16 @@ func (l *Log) RowWritten(r Request) {
 }
 
 // Gather keeps a row in memory until the next flush. Callers use it for reads. When maxGathered
-// rows are in memory, Gather writes them itself before it returns. If writing fails, it drops and
-// counts the rows that do not fit into memory.
+// rows are in memory, Gather writes them itself before it returns. While writing fails, it drops
+// rows beyond maxGathered, and counts them.
 func (l *Log) Gather(r Request) {
-	if r = l.prepare(r); !l.shouldList(r) {
+	if r.Time.IsZero() {
+		r.Time = l.Now()
+	}
+	if !l.shouldList(r) {
 		return
 	}
+	r = l.prepare(r)
 	l.mu.Lock()
 	if l.failing && len(l.gathered) >= maxGathered {
 		l.countMissed(r)
@@ -367,12 +371,11 @@ func (l *Log) Gather(r Request) {
 	}
 }
 
-// gap describes requests of a site that have no row: their number, and the times of the first and
-// last one.
+// gap describes the requests of a site that got no row.
 type gap struct {
-	requests     int       // how many they are
-	first, last  time.Time // the times of the first and the last of these requests
-	token, last4 string    // the token of the last of these requests
+	requests     int       // the number of requests
+	first, last  time.Time // the times of the first and the last request
+	token, last4 string    // the token of the last request: its id and its last four characters
 }
 
 // withRequest returns the gap with one more request counted.
@@ -384,7 +387,8 @@ func (g gap) withRequest(r Request) gap {
 	return g
 }
 
-// countMissed counts a row that was dropped. The caller must hold mu.
+// countMissed counts a row that was dropped, so that reportGaps can report it. The caller must hold
+// mu.
 func (l *Log) countMissed(r Request) {
 	if l.missingRows == nil {
 		l.missingRows = map[site.ID]gap{}
@@ -393,8 +397,8 @@ func (l *Log) countMissed(r Request) {
 	l.counts.Lost++
 }
 
-// reportGaps gathers one row for each site with missing rows. The row says how many are missing.
-// reportGaps returns the number of these sites. The caller must hold mu.
+// reportGaps adds one row to the gathered rows for each site whose rows were dropped. The row says
+// how many were dropped. reportGaps returns the number of these sites. The caller must hold mu.
 func (l *Log) reportGaps() int {
 	gaps := len(l.missingRows)
 	for id, g := range l.missingRows {
@@ -408,19 +412,19 @@ func (l *Log) reportGaps() int {
 	return gaps
 }
 
-// callerGroup is a group of callers of one site that have no valid token. One group has callers
-// without a known token, the other has callers whose token has ended. They are counted separately,
-// so that callers without a known token do not use up the rows of an identity provider whose token
-// has ended.
+// callerGroup is a group of callers of one site that have no valid token. Each site has two groups:
+// callers whose token is missing or unknown, and callers whose token has ended. Each group has its
+// own number of rows. So callers without a known token do not use up the rows of an identity
+// provider whose token has ended.
 type callerGroup struct {
 	site              site.ID
 	withoutKnownToken bool // whether this is the group of callers without a known token
 }
 
 // GatherRefused keeps a row about a request without a valid token, if the site exists. Two limits
-// prevent callers without a token from filling the disk. One flush writes at most maxRefused rows
-// without a known token. And a callerGroup that has maxRefused rows gets only one more row with
-// each flush.
+// prevent callers without a token from filling the disk. Between two flushes, at most maxRefused
+// requests without a known token get a row, at all sites together. And once a callerGroup has got
+// maxRefused rows, each flush allows it only one more row.
 func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) error {
 	if r.IsStranger() {
 		l.mu.Lock()
@@ -473,8 +477,9 @@ func (l *Log) Flush(ctx context.Context) error {
 	return err
 }
 
-// flush writes the gathered rows once. It also returns the number of rows about missing rows that
-// it has gathered. The caller must call flush again to write these.
+// flush writes the gathered rows. If this succeeds and rows were dropped before, it gathers new
+// rows that say how many were dropped, and returns the number of the new rows as gaps. The caller
+// must call flush again to write the new rows.
 func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	l.mu.Lock()
 	l.reportUnlisted()
@@ -514,8 +519,8 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 // change waits only milliseconds for such a transaction.
 const rowsPerTransaction = 256
 
-// appendRows writes rows in batches. It writes the uses of tokens with the first batch. On an error
-// it also returns the rows that were not written.
+// appendRows writes rows in batches. It writes the uses of tokens with the first batch. On an
+// error, rest holds the rows that were not written.
 func (l *Log) appendRows(ctx context.Context, rows []Request, used []TokenUse) (rest []Request, written int, err error) {
 	for len(rows)+len(used) > 0 {
 		n := min(len(rows), rowsPerTransaction)
@@ -547,6 +552,7 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
+// reportFailure calls Failed with the error of a flush, if there is an error.
 func (l *Log) reportFailure(err error) {
 	if err != nil && l.Failed != nil {
 		l.Failed(err)
@@ -606,12 +612,14 @@ func usesOf(rows []Request) uses {
 	return u
 }
 
+// noteUse adds the use of the token in a row, if the row has a token that has not ended.
 func (u uses) noteUse(r Request) {
 	if r.TokenID != "" && !r.TokenEnded() {
 		u.add(TokenUse{Site: r.Site, Token: r.TokenID, Time: r.Time, From: r.Remote})
 	}
 }
 
+// add adds a use of a token, unless a later use is known.
 func (u uses) add(use TokenUse) {
 	key := tokenKey{use.Site, use.Token}
 	if !use.Time.Before(u[key].Time) {
@@ -619,13 +627,14 @@ func (u uses) add(use TokenUse) {
 	}
 }
 
+// merge adds the uses of another collection.
 func (u uses) merge(others uses) {
 	for _, use := range others {
 		u.add(use)
 	}
 }
 
-// list returns the uses in no particular order.
+// list returns all uses, in no particular order.
 func (u uses) list() []TokenUse { return slices.Collect(maps.Values(u)) }
 
 // Query asks for one page of a site's request log, newest first.
@@ -715,6 +724,7 @@ func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, ne
 
 func cursorOf(r Request) string { return Cursor{Time: r.Time, ID: r.ID}.String() }
 
+// matchesSearch reports whether a row contains the text of Query.Search, which is in lower case.
 func (r Request) matchesSearch(search string) bool {
 	if search == "" || strings.ToLower(r.Subject) == search {
 		return true

@@ -1,10 +1,12 @@
-// Package retention decides how long logs and used-up records are kept, and removes older ones.
+// Package retention decides how long the entries of logs, and expired records such as old sessions,
+// are kept. It removes older entries; this is called pruning. A Kind is a group of entries that are
+// kept for the same time.
 //
 //	Policy  for how many days each kind is kept, in the whole installation
-//	Pruner  removes one kind after the other, once an hour or on request;
+//	Pruner  prunes one kind after the other, once an hour or on request;
 //	        Store.Prune removes a few rows at a time, so that others can write
 //
-// Each kind has its own time. Events have one more rule: an event that a running provisioning job
-// has not read yet stays. A paused job does not keep events. When it resumes and finds that events
-// it has not read are gone, it starts with an initial cycle.
+// Events have one more rule: an event is not removed before every running provisioning job has read
+// it. Paused jobs do not count. When a paused job resumes and events that it has not read are gone,
+// it starts with an initial cycle.
 package retention

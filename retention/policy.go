@@ -15,13 +15,13 @@ const (
 	Changes      Kind = "changes"      // request log: all other requests
 	Provisioning Kind = "provisioning" // provisioning logs
 	Events       Kind = "events"       // the audit trail
-	Spent        Kind = "spent"        // sign-in links, sign-in requests and sessions, counted from their expiry; ids of sent forms, counted from their use
+	Spent        Kind = "spent"        // records without a use any more: sign-in links, sign-in requests and sessions, for some days after their expiry; ids of sent forms, for some days after their use
 )
 
 // Kinds lists all kinds in the order in which they are pruned.
 func Kinds() []Kind { return []Kind{Reads, Changes, Provisioning, Events, Spent} }
 
-// Describe returns a description of the kind for people.
+// Describe returns a description of the kind, for pages and commands.
 func (k Kind) Describe() string {
 	switch k {
 	case Reads:
@@ -38,10 +38,10 @@ func (k Kind) Describe() string {
 	return string(k)
 }
 
-// Forever, as a number of days, means that entries are never removed.
+// Forever is a number of days in a Policy. It means that the entries are never removed.
 const Forever = 0
 
-// maxDays is the longest time that can be set: a hundred years.
+// maxDays is the largest number of days in a Policy: a hundred years.
 const maxDays = 36_500
 
 // Policy has the number of days for which each kind is kept.

@@ -10,9 +10,9 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// LeaseKind and RemovalKind are the kinds of two leases, and LeaseKey is their key. The server that
-// holds the first lease prunes. The server that holds the second lease removes the rows of deleted
-// sites, directories and applications.
+// LeaseKind and RemovalKind are the kinds of two leases of package runner, and LeaseKey is the key
+// of both. The server that holds the lease of LeaseKind prunes. The server that holds the lease of
+// RemovalKind removes the rows of deleted sites, directories and applications.
 const (
 	LeaseKind   = "prune"
 	RemovalKind = "removal"
@@ -20,15 +20,16 @@ const (
 )
 
 const (
-	pruneInterval = time.Hour       // the time from the end of one round to the next round
+	pruneInterval = time.Hour       // the time from the end of pruning to the start of the next pruning
 	sliceDuration = 8 * time.Second // how long one call of Advance works before it returns, so that the lease can be released
 )
 
 // Store keeps the policy and removes old rows.
 type Store interface {
-	// Policy returns the numbers of days that an operator has set. Kinds that are missing have
-	// their default.
+	// Policy returns the numbers of days that an operator has set. It leaves out the kinds for
+	// which the default holds.
 	Policy(ctx context.Context) (Policy, error)
+	// SetPolicy stores a policy, together with the event that records the change.
 	SetPolicy(ctx context.Context, p Policy, e event.Event) error
 	// Prune removes the entries of a kind that are older than cutoff, a few at a time, until none
 	// is left or the machine's clock reaches end. done is true when none is left. A zero end is no
@@ -36,8 +37,8 @@ type Store interface {
 	Prune(ctx context.Context, k Kind, cutoff, end time.Time) (removed int, done bool, err error)
 	// Count returns how many entries Prune would remove.
 	Count(ctx context.Context, k Kind, cutoff time.Time) (int, error)
-	// Pruned returns the time before which entries of a kind have been removed from one log. It
-	// returns the zero time if no entries have been removed. owner names the log, in the form that
+	// Pruned returns the time before which Prune has removed the entries of a kind from one log. It
+	// returns the zero time if Prune has removed none. owner names the log, in the form that
 	// [Owner] returns.
 	Pruned(ctx context.Context, k Kind, owner string) (time.Time, error)
 	// Remove removes rows of deleted sites, directories and applications, a few at a time, until
@@ -48,8 +49,9 @@ type Store interface {
 	Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error)
 }
 
-// Owner returns the name of a log for Store.Pruned. ids are the id of a site, or the ids of a
-// directory and an application.
+// Owner returns the name that Store.Pruned has for the log of an owner. ids are the id of a site
+// for its request log, the ids of a directory and an application for a provisioning log, or the
+// kind and the id of a scope for events.
 func Owner(ids ...string) string { return strings.Join(ids, "/") }
 
 // Pruner removes entries that are older than the policy allows.
@@ -59,7 +61,7 @@ type Pruner struct {
 	Log   *slog.Logger
 }
 
-// Policy returns for how long each kind is kept.
+// Policy returns for how long each kind is kept: the operator's number of days, or the default.
 func (p *Pruner) Policy(ctx context.Context) (Policy, error) {
 	set, err := p.Store.Policy(ctx)
 	if err != nil {
@@ -111,8 +113,8 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 	return next, nil
 }
 
-// Before returns the time before which entries of a kind are removed; it returns the zero time when
-// they are kept forever.
+// Before returns the time before which the policy removes entries of a kind now. It returns the
+// zero time if they are kept forever.
 func (p *Pruner) Before(policy Policy, k Kind) time.Time {
 	if policy[k] == Forever {
 		return time.Time{}
@@ -164,8 +166,8 @@ func (p *Pruner) AdvanceRemovals(ctx context.Context, _ string, _ int64) (next t
 	return time.Time{}, nil
 }
 
-// reclaim gives free space of the database back to the file system, until the time end. done is
-// true when nothing is left to give back.
+// reclaim gives free space of the database back to the file system, and stops at the time end. done
+// is true when nothing is left to give back.
 func (p *Pruner) reclaim(ctx context.Context, end time.Time) (done bool, err error) {
 	pages, done, err := p.Store.Reclaim(ctx, end)
 	if pages > 0 {
@@ -187,9 +189,9 @@ func (p *Pruner) PruneAll(ctx context.Context) (removed map[Kind]int, err error)
 	return removed, err
 }
 
-// prune removes entries that are too old. It calls tell for each kind with the number of removed
-// entries, unless that number is 0. It stops at the time end; a zero end means no limit. done is
-// true when nothing is left to remove.
+// prune removes entries that are older than the policy allows. It calls tell with the number of
+// removed entries of each kind, unless that number is 0. It stops at the time end; a zero end means
+// no limit. done is true when nothing is left to remove.
 func (p *Pruner) prune(ctx context.Context, end time.Time, tell func(k Kind, removed int)) (done bool, err error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {
@@ -236,7 +238,7 @@ func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 // Retention says how long the entries of a log are kept, and the time before which entries have
 // been removed. Pages show it.
 type Retention struct {
-	Days  int
+	Days  int       // the number of days of the policy; may be Forever
 	Since time.Time // entries before this time have been removed; zero if none has been removed yet
 }
 

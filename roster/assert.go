@@ -15,11 +15,12 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// This file finds the account that belongs to a sign-in through an identity provider. The same rule
-// applies to all accounts, whether SCIM, an import or an earlier sign-in created them:
+// This file finds the account for a sign-in through an identity provider. "Asserted" means stated
+// by an identity provider. The same rule applies to all accounts, whether SCIM, an import or an
+// earlier sign-in created them:
 //
-//	the user identifier is linked to a person    the sign-in is for that person
-//	it is not linked, but the site's matching    the sign-in is for the person with the userName, and the
+//	the user identifier is linked to a person    that person is signed in
+//	it is not linked, but the site's matching    the person with the userName is signed in, and the
 //	 claim equals a userName                     identifier is linked to them; only if they have the role
 //	                                             Registered and no other identifier
 //	neither                                      a new account is created, if the site allows it and no
@@ -30,7 +31,7 @@ import (
 // and a person could choose the address of another account.
 
 // Asserted holds the statements of an identity provider about a person who signs in. The caller
-// must have verified the assertion.
+// must have verified them.
 type Asserted struct {
 	Issuer     string // the entity id of the identity provider
 	Identifier string // the user identifier, which is case-sensitive
@@ -43,7 +44,7 @@ type Asserted struct {
 
 	Ticket   Ticket // the request and the assertion that the sign-in uses up; may be zero
 	Session  Origin // how the identity provider identifies the session
-	Protocol string // the sign-in protocol, for the audit trail; empty means SAML
+	Protocol string // the name of the sign-in protocol, for the audit trail; empty means SAML
 
 	Create          bool      // whether to create an account for a person without an account
 	AuthenticatedAt time.Time // when the person proved who they are; zero if the identity provider does not say
@@ -51,11 +52,11 @@ type Asserted struct {
 }
 
 // Ticket names the two things that a SAML sign-in uses up: the request that the response answers,
-// and the assertion. Each is good for one sign-in, in all processes.
+// and the assertion. Each can be used for only one sign-in, whichever process handles it.
 type Ticket struct {
 	Request   secret.Hash // the hash under which the request is stored; zero if the response answers none
 	Assertion secret.Hash // the hash of the assertion's issuer and id; zero if no assertion was verified
-	Until     time.Time   // how long the use of the assertion must be remembered
+	Until     time.Time   // until when the store must remember that the assertion was used
 }
 
 // IsZero reports whether the ticket has neither a request nor an assertion.
@@ -67,7 +68,7 @@ var (
 	ErrAssertionUsed = refusal.New(refusal.Conflict, "", "the assertion was used before").Coded("sso_replayed")
 )
 
-// Admission is the result of AdmitAsserted, or the result that TryAsserted predicts.
+// Admission is the result of a sign-in through an identity provider.
 type Admission struct {
 	Person  Person
 	Created bool      // whether the sign-in made the account
@@ -134,6 +135,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 	return out, nil
 }
 
+// signedInEvent returns the event of a sign-in through an identity provider.
 func (r *Roster) signedInEvent(p Person, protocol string) event.Event {
 	by := event.Actor{Kind: event.Person, ID: p.ID, Name: p.UserName}
 	if p.Role == RoleAdmin {
@@ -145,7 +147,7 @@ func (r *Roster) signedInEvent(p Person, protocol string) event.Event {
 	}
 }
 
-// TryAsserted returns what AdmitAsserted would return, and changes nothing.
+// TryAsserted returns what AdmitAsserted would return, without a session, and changes nothing.
 func (r *Roster) TryAsserted(ctx context.Context, a Asserted) (Admission, error) {
 	var out Admission
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
@@ -163,6 +165,7 @@ func (r *Roster) TryAsserted(ctx context.Context, a Asserted) (Admission, error)
 // errTried makes the store undo the transaction of TryAsserted.
 var errTried = errors.New("only tried")
 
+// wrapUnlessRefusal adds words to an error, but returns a refusal unchanged.
 func wrapUnlessRefusal(err error) error {
 	if refusalIn(err) != nil {
 		return err
@@ -170,6 +173,7 @@ func wrapUnlessRefusal(err error) error {
 	return fmt.Errorf("sign in with an assertion: %w", err)
 }
 
+// admit finds or creates the account for a sign-in, by the rule at the beginning of this file.
 func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error) {
 	if !isStorable(a.Identifier) || a.Identifier == "" || !isStorable(a.Match) || !isStorable(a.Email) {
 		return Admission{}, ErrAssertedNameless.Because("the identity provider sends values that cannot be stored")
@@ -229,6 +233,8 @@ func checkMaySignIn(rec Record, doc scim.Resource) error {
 	return nil
 }
 
+// admitKnown signs in a person with an account, of which rec and old are the record and the
+// document. If link is true, it links the user identifier to the account.
 func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Resource, a Asserted, link bool) (Admission, error) {
 	if err := checkMaySignIn(rec, old); err != nil {
 		return Admission{}, err
@@ -283,7 +289,7 @@ func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, er
 	if err != nil {
 		return Admission{}, err
 	}
-	if _, err := r.insert(ctx, tx, rec, d, c); err != nil {
+	if _, err := r.insert(ctx, tx, rec, d, r.createdEvent(rec, d, c)); err != nil {
 		return Admission{}, err
 	}
 	if err := r.linkIdentity(ctx, tx, rec, a.Match, a, c); err != nil {
@@ -332,9 +338,9 @@ func (r *Roster) linkIdentity(ctx context.Context, tx Tx, rec Record, userName s
 	return tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserIdentified, c, now, userName+" has a user identifier for sign-in now"))
 }
 
-// Link links a user identifier to an existing account. It serves people who link their own account
-// while they are signed in, and administrators who link the account of another person. The
-// assertion must be verified.
+// Link links a user identifier to an existing account. It is called when people link their own
+// account while they are signed in, and when an administrator links the account of another person.
+// The caller must have verified the assertion.
 func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change) error {
 	if a.Identifier == "" || !isStorable(a.Identifier) {
 		return ErrAssertedNameless.Because("there is no user identifier to link")
@@ -412,6 +418,7 @@ func (d *draft) setTitleAndDepartment(a Asserted) {
 	}
 }
 
+// changeBySignIn returns the Change for what a person's sign-in changes. The person is its actor.
 func changeBySignIn(id, userName string, role Role) Change {
 	by := event.Actor{Kind: event.Person, ID: id, Name: userName}
 	if role == RoleAdmin {

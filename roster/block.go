@@ -8,8 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Block says whether an administrator has blocked a person. SCIM can neither lift a block nor get
-// round it. A SCIM request for a blocked person is handled like this:
+// Block says whether an administrator has blocked a person. SCIM cannot remove a block. A SCIM
+// request for a blocked person is handled like this:
 //
 //	active: true            answered with active: false; the request log says so
 //	DELETE                  refused, so that no other person can get the user name
@@ -18,9 +18,9 @@ import (
 //	anything else           done as requested
 type Block struct {
 	InForce bool // whether the person is blocked
-	// Active says, while the block is in force, whether the person becomes active when the block is
-	// lifted. SCIM may change Active during the block: people who leave the company while they are
-	// blocked do not come back when the block ends.
+	// Active says, while the person is blocked, whether the person becomes active when the block is
+	// removed. SCIM may change Active during the block. So people who leave the company while they
+	// are blocked do not become active again.
 	Active bool
 }
 
@@ -43,7 +43,7 @@ func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error
 	})
 }
 
-// Unblock lifts a block. The person is active again unless SCIM or an administrator deactivated
+// Unblock removes a block. The person is active again unless SCIM or an administrator deactivated
 // them before or during the block.
 func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
@@ -77,7 +77,7 @@ func refuseBlocked(ctx context.Context, tx Tx, doc scim.Resource) error {
 }
 
 // setActive activates or deactivates a person. If the person is blocked, it only sets whether they
-// become active when the block is lifted.
+// become active when the block is removed.
 func (d *draft) setActive(rec Record, active bool) {
 	if rec.Block.InForce {
 		d.doc["active"] = false

@@ -15,7 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// maxIndexedBytes is the maximum length of an indexed value, in bytes.
+// maxIndexedBytes is the maximum length, in bytes, of a value that has a row of its own in the
+// database.
 const maxIndexedBytes = 1_000
 
 // Limits of one resource, so that writing it does not delay others for long. A resource that
@@ -25,7 +26,8 @@ const (
 	maxValueRows     = 2_000   // the largest number of indexed values of one resource
 )
 
-// draft is a changed document before it is written.
+// draft is the new document of a resource before it is written, with the parts of the change that
+// are not in the document.
 type draft struct {
 	doc     scim.Resource
 	role    Role          // the role of a user after the change
@@ -46,9 +48,10 @@ type draft struct {
 	dropsIdentifier bool // whether the request also removes the account's user identifier
 }
 
-// Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
-// refused with 409 uniqueness. On a site that revives, a create with the userName of an account
-// that SCIM deactivated reactivates that account instead. A group may come with its members.
+// Create adds a resource, if the site lets SCIM create. It refuses a unique value that another
+// resource has. With the site's setting Revives, a create with the userName of an account that SCIM
+// deactivated reactivates that account instead. The document of a group may have the group's
+// members.
 func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
@@ -72,6 +75,7 @@ func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resour
 	if err != nil {
 		return Outcome{}, err
 	}
+	created := r.createdEvent(rec, d, c)
 	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		if kind == User {
 			if out, revived, err := (reviver{r, rt, doc, c}).revive(ctx, tx); revived || err != nil {
@@ -81,7 +85,7 @@ func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resour
 				return Outcome{}, err
 			}
 		}
-		return r.insert(ctx, tx, rec, d, c)
+		return r.insert(ctx, tx, rec, d, created)
 	})
 }
 
@@ -109,9 +113,9 @@ func (r *Roster) Replace(ctx context.Context, kind scim.TypeName, id string, doc
 	})
 }
 
-// attributesOfPut returns a function that reports whether a PUT names an attribute. An omitted
-// attribute counts as named, because the PUT removes it. Only active and externalId keep their
-// values when they are omitted.
+// attributesOfPut returns a function for draft.namesAttribute. For a PUT, an attribute that is not
+// in the document counts as named too, because the PUT removes it. But active and externalId count
+// as named only if they are in the document, because they keep their values otherwise.
 func attributesOfPut(doc scim.Resource) func(string) bool {
 	return func(name string) bool {
 		_, present := doc[name]
@@ -148,6 +152,7 @@ func (r *Roster) Patch(ctx context.Context, kind scim.TypeName, id string, p *sc
 	})
 }
 
+// draftOf returns the draft with the result of a PATCH.
 func draftOf(result scim.PatchResult) *draft {
 	d := &draft{doc: result.Resource, fixes: result.Fixes}
 	for _, i := range result.Ignored {
@@ -156,9 +161,10 @@ func draftOf(result scim.PatchResult) *draft {
 	return d
 }
 
-// Delete removes a resource permanently, if the site lets SCIM delete. Its user name is free again,
-// its id is never reused, and its groups no longer contain it. Moderators and administrators must
-// be demoted first. If the site deactivates on delete, a user is deactivated instead.
+// Delete removes a resource permanently, if the site lets SCIM delete. Its user name can be used
+// again, its id is never reused, and its groups no longer contain it. Delete refuses moderators and
+// administrators, who must get another role first. If the site's setting says so, a user is
+// deactivated instead.
 func (r *Roster) Delete(ctx context.Context, kind scim.TypeName, id string, c Change) (Outcome, error) {
 	rt, err := r.writableType(kind)
 	if err != nil {
@@ -188,7 +194,8 @@ func (r *Roster) Delete(ctx context.Context, kind scim.TypeName, id string, c Ch
 	})
 }
 
-// writableType returns the resource type of a kind that SCIM can write here.
+// writableType returns the resource type with this name. It returns a refusal for groups if the
+// site has them switched off.
 func (r *Roster) writableType(kind scim.TypeName) (*resourceType, error) {
 	if kind == Group && !r.site.Groups {
 		return nil, refusal.New(refusal.Off, "", "groups cannot be written over SCIM on this site").Advise("switch the mapping for groups off")
@@ -196,6 +203,7 @@ func (r *Roster) writableType(kind scim.TypeName) (*resourceType, error) {
 	return r.typeOf(kind)
 }
 
+// removesAttribute reports whether the draft lacks an attribute that the old document has.
 func (d *draft) removesAttribute(name string, old scim.Resource) bool {
 	_, was := old[name]
 	_, is := d.doc[name]
@@ -216,8 +224,9 @@ func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.R
 	return r.keepIdentity(rt, d, rec, old)
 }
 
-// settleRole keeps the role unless SCIM may set roles here and the request names a role. A typo in
-// an attribute mapping of the identity provider must never demote anyone.
+// settleRole sets the role of the draft. It keeps the role was, unless the site lets SCIM set roles
+// and the request names a role. So a mistake in an attribute mapping of the identity provider never
+// takes a role away.
 func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	d.role = was
 	asked := d.doc.String("userType")
@@ -248,23 +257,31 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	}
 }
 
-// showsRole reports whether the document always has the role as userType. In the full profile, the
-// userType of a person with the role Registered is the value that the client sent, or absent.
+// showsRole reports whether the userType in the document of a person with this role is always the
+// name of the role. It is false for the role Registered in the full profile; the userType is then
+// the value that the client sent, or absent.
 func (r *Roster) showsRole(role Role) bool {
 	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
 // change changes a stored resource, except the members of a group, for which there is changeGroup.
-// apply makes the new document from the old one; passes is how often apply reads the whole
-// document. A few passes over a small document happen inside the transaction. Longer work happens
-// before the transaction and counts as costly work, so that it does not delay other changes.
+// apply makes the new document from the old one. passes is how many times apply reads the whole
+// document. If the store has one writer, the new document is made before the transaction, so that
+// others wait only for the writing. Otherwise, if the passes over the document are little work,
+// apply is called inside the transaction. More work is done before the transaction, so that it does
+// not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
-	if passes > manyPasses && isStorable(id) {
-		// Find out before the transaction whether the change is costly. Otherwise the transaction
-		// would read the large document for nothing.
+	hasOneWriter := r.store.HasOneWriter()
+	if isStorable(id) && (hasOneWriter || passes > manyPasses) {
 		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
-		if err == nil && passes*len(rec.JSON) > costlyBytes {
+		switch {
+		case err == nil && passes*len(rec.JSON) > costlyBytes:
 			return r.changeOutsideTransaction(ctx, rt, id, c, apply)
+		case err == nil && hasOneWriter && rec.versionTellsAll():
+			out, err := r.changePrepared(ctx, rt, rec, c, apply)
+			if !errors.Is(err, ErrChangedMeanwhile) {
+				return out, err
+			}
 		}
 	}
 	out, err := r.update(ctx, c, func(tx Tx) (Outcome, error) {
@@ -287,28 +304,55 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes
 	return out, err
 }
 
+// versionTellsAll reports whether everything that a change depends on stays the same as long as the
+// version does. Held changes have no version. The names of administrators in the record can be
+// erased, and an event about a reversed change contains them.
+func (rec Record) versionTellsAll() bool {
+	return len(rec.Held) == 0 && rec.LastActiveChange.Via != ViaAdmin && rec.LastRoleChange.Via != ViaAdmin
+}
+
+// changePrepared makes the new document of a record and then writes it. It returns
+// ErrChangedMeanwhile if the record has changed since it was read.
+func (r *Roster) changePrepared(ctx context.Context, rt *resourceType, rec Record, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
+	rec, err := checkRecord(rec, nil, rt.ID, rec.ID, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	p, err := r.prepare(rt, rec, c, apply)
+	switch {
+	case err != nil:
+		return Outcome{}, wrapFailure(err)
+	case p.heldChanged:
+		return Outcome{}, ErrChangedMeanwhile // such a change is written only by a transaction that has read the record
+	}
+	return r.update(ctx, c, func(tx Tx) (Outcome, error) { return r.write(ctx, tx, p, c) })
+}
+
 // putPasses is how many passes over a document every change needs: to read, compare and write it.
 const putPasses = 3
 
-// costlyBytes is how many bytes a change may process inside its transaction.
+// costlyBytes is the largest number of bytes that a change processes inside its transaction, in all
+// passes together.
 const costlyBytes = 512 << 10
 
-// manyPasses is how many passes make it likely that a change is costly.
+// manyPasses is the number of passes from which on it is likely that a change is too costly for its
+// transaction.
 const manyPasses = 50
 
 var (
 	// errCostly ends the transaction of a change that is too costly for it.
 	errCostly = errors.New("the change takes long")
-	// errChangedMeanwhile ends the transaction of a change that was prepared from an old version.
-	errChangedMeanwhile = errors.New("the resource was changed meanwhile")
+	// ErrChangedMeanwhile ends the transaction of a change that was prepared from an old version.
+	ErrChangedMeanwhile = errors.New("the resource was changed meanwhile")
 )
 
-// maxOutsideTries is how often a change that is prepared outside its transaction may start over
-// because someone else changed the resource.
+// maxOutsideTries is how many times changeOutsideTransaction tries, because another change of the
+// same resource may come between.
 const maxOutsideTries = 5
 
-// changeOutsideTransaction makes the new document before the transaction that writes it begins. The
-// version shows whether the resource has changed meanwhile.
+// changeOutsideTransaction makes the new document before the transaction that writes it begins. In
+// the transaction, the version shows whether the resource was changed meanwhile; then it begins
+// again.
 func (r *Roster) changeOutsideTransaction(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	kind := rt.ID
 	for range maxOutsideTries {
@@ -330,37 +374,50 @@ func (r *Roster) changeOutsideTransaction(ctx context.Context, rt *resourceType,
 				return Outcome{}, err
 			}
 			if rec.Version != p.rec.Version || !sameHeld(rec.Held, p.rec.Held) {
-				return Outcome{}, errChangedMeanwhile
+				return Outcome{}, ErrChangedMeanwhile
 			}
 			return r.write(ctx, tx, p, c)
 		})
-		if !errors.Is(err, errChangedMeanwhile) {
+		if !errors.Is(err, ErrChangedMeanwhile) {
 			return out, err
 		}
 	}
 	return Outcome{}, refusal.New(refusal.Busy, "", "the %s is being changed by others all the time, and nothing of this request was done", nounOf(kind)).Advise("send it again")
 }
 
-// update makes a change in one transaction, together with the request-log row of the request. It
-// returns refusals unchanged.
+// update calls fn in a transaction, and writes the request-log row of the request in the same
+// transaction. It returns refusals unchanged.
 func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
 	var out Outcome
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
-		if out, err = fn(tx); err != nil || c.Request.ID == "" {
+		if out, err = fn(tx); err != nil {
 			return err
+		}
+		if c.ShowsGroups && r.site.Groups {
+			if out.Groups, err = tx.Memberships(ctx, out.Document.ID); err != nil {
+				return err
+			}
+		}
+		if c.Request.ID == "" {
+			return nil
 		}
 		if out.Request, err = r.finishRow(ctx, tx, c, out); err != nil {
 			return err
 		}
 		return tx.AppendRequest(ctx, out.Request)
 	})
-	switch {
-	case err == nil:
-		return out, nil
-	case refusalIn(err) != nil:
-		return Outcome{}, err
+	if err != nil {
+		return Outcome{}, wrapFailure(err)
 	}
-	return Outcome{}, fmt.Errorf("change roster: %w", err)
+	return out, nil
+}
+
+// wrapFailure says that a change has failed. It returns refusals unchanged.
+func wrapFailure(err error) error {
+	if refusalIn(err) != nil {
+		return err
+	}
+	return fmt.Errorf("change roster: %w", err)
 }
 
 // finishRow returns the request-log row of a change, with the result of the change added.
@@ -398,6 +455,7 @@ func refusalIn(err error) *refusal.Error {
 	return nil
 }
 
+// lockAndParse is lock and parse: it returns the record to change and its document.
 func (r *Roster) lockAndParse(ctx context.Context, tx Tx, kind scim.TypeName, id string, c Change) (Record, scim.Resource, error) {
 	rec, err := r.lock(ctx, tx, kind, id, c)
 	if err != nil {
@@ -433,8 +491,8 @@ func checkRecord(rec Record, err error, kind scim.TypeName, id string, c Change)
 // calls.
 var parseDocument = scim.Parse
 
-// parse reads a stored document under the site's current profile, even if the document was written
-// under another profile.
+// parse returns the document of a record in the form that the site's current profile needs, even if
+// it was written under another profile.
 func (r *Roster) parse(rec *Record) (scim.Resource, error) {
 	doc, err := rec.document()
 	if err != nil {
@@ -468,6 +526,9 @@ type preparedChange struct {
 	next        Record        // the record after the change
 	changed     bool          // whether the document or the state of the resource changes
 	heldChanged bool          // whether the held changes of the person change
+
+	attributes []string       // the names of the attributes that change
+	values     []event.Change // every attribute that changes, with its values
 }
 
 // prepare calls apply to make the new document of a record, and then compares it with the old one.
@@ -510,6 +571,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	p.next.Modified = r.nextModified(rec.Modified)
 	rt.fillRecord(&p.next, d)
 	setNameLooks(&p.rec, old, &p.next, d.doc)
+	p.attributes, p.values = changedAttributes(old, d.doc), changedValues(old, d.doc)
 	return p, checkSize(p.rec, p.next)
 }
 
@@ -538,7 +600,7 @@ func (r *Roster) write(ctx context.Context, tx Tx, p preparedChange, c Change) (
 	if err != nil {
 		return Outcome{}, err
 	}
-	story := summarizeChange(rec, next, p.old, d, ended, c)
+	story := p.summarize(ended, c)
 	story.stampRecord(&next, c, now)
 	if err := tx.Put(ctx, rec, next); err != nil {
 		return Outcome{}, takenError(err, d.doc)
@@ -554,8 +616,8 @@ func (r *Roster) write(ctx context.Context, tx Tx, p preparedChange, c Change) (
 	return out, nil
 }
 
-// writeHeld stores a person's waiting changes when nothing else changes. It does not raise the
-// version, because SCIM does not show waiting changes.
+// writeHeld stores a person's held changes when nothing else changes. It does not raise the
+// version, because SCIM does not show held changes.
 func (r *Roster) writeHeld(ctx context.Context, tx Tx, p preparedChange, c Change) error {
 	if !p.heldChanged {
 		return nil
@@ -573,6 +635,7 @@ func (r *Roster) writeHeld(ctx context.Context, tx Tx, p preparedChange, c Chang
 	return nil
 }
 
+// endSessionsOf ends the sessions of a person who becomes inactive, and returns how many were live.
 func endSessionsOf(ctx context.Context, tx Tx, old, next Record, now time.Time) (int, error) {
 	if !old.Active || next.Active {
 		return 0, nil
@@ -592,9 +655,10 @@ func protectLastAdmin(ctx context.Context, tx Tx, old, next Record, userName str
 	return refusal.New(refusal.Conflict, "", "%s is the last active administrator of this site", userName).Advise("make somebody else an administrator first")
 }
 
+// isActiveAdmin reports whether the record is that of an active administrator.
 func (rec Record) isActiveAdmin() bool { return rec.Active && rec.Role == RoleAdmin }
 
-// newRecord gives a new resource an id and the first version.
+// newRecord returns the record of a new resource, with an id and the first version.
 func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error) {
 	now := r.nowInMillis()
 	rec := Record{Kind: rt.ID}
@@ -616,19 +680,25 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 	return rec, nil
 }
 
-func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
+// insert writes a new record, and appends the event that the resource was created.
+func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, created event.Event) (Outcome, error) {
 	var err error
 	if rec.Position, err = tx.Insert(ctx, rec); err != nil {
 		return Outcome{}, takenError(err, d.doc)
 	}
-	return r.recordCreated(ctx, tx, rec, d, c)
+	return recordCreated(ctx, tx, rec, d, created)
+}
+
+// createdEvent returns the event that a resource was created.
+func (r *Roster) createdEvent(rec Record, d *draft, c Change) event.Event {
+	e := newEvent(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
+	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
+	return e
 }
 
 // recordCreated appends the event that a resource was created, and returns the outcome.
-func (r *Roster) recordCreated(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
-	e := newEvent(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
-	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
-	if err := tx.AppendEvent(ctx, e); err != nil {
+func recordCreated(ctx context.Context, tx Tx, rec Record, d *draft, created event.Event) (Outcome, error) {
+	if err := tx.AppendEvent(ctx, created); err != nil {
 		return Outcome{}, err
 	}
 	out := outcomeOf(rec, d, "Created"+d.members.describe(" · "), 0)
@@ -636,6 +706,7 @@ func (r *Roster) recordCreated(ctx context.Context, tx Tx, rec Record, d *draft,
 	return out, nil
 }
 
+// remove deletes a resource with everything that belongs to it, and appends its event.
 func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record, old scim.Resource, c Change) (Outcome, error) {
 	now := r.nowInMillis()
 	if err := protectLastAdmin(ctx, tx, rec, Record{}, old.String("userName")); err != nil {
@@ -668,8 +739,8 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	return out, nil
 }
 
-// takenError adds the value that is taken to ErrUserNameTaken and ErrValueTaken. It returns other
-// errors unchanged.
+// takenError returns ErrUserNameTaken and ErrValueTaken with words that name the value. It returns
+// other errors unchanged.
 func takenError(err error, doc scim.Resource) error {
 	other, _ := refusal.DataOf[Value](err)
 	switch {
@@ -755,6 +826,7 @@ func (rt *resourceType) fillRecord(rec *Record, d *draft) {
 	}
 }
 
+// formatTime returns a time as documents write it.
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // nowInMillis returns the current time with the precision of meta, so that columns and documents
@@ -770,10 +842,11 @@ func (r *Roster) nextModified(last time.Time) time.Time {
 	return last.Add(time.Millisecond)
 }
 
-// EmailPath is the path of the value rows of e-mail addresses.
+// EmailPath is the Value.Path of e-mail addresses.
 const EmailPath = "emails.value"
 
-// valuesOf lists the searchable values that have no column.
+// valuesOf lists the values of a document that every site can search for and that have no column of
+// their own: the e-mail addresses of users.
 func valuesOf(kind scim.TypeName, doc scim.Resource) []Value {
 	if kind != User {
 		return nil
@@ -789,6 +862,8 @@ func valuesOf(kind scim.TypeName, doc scim.Resource) []Value {
 	return values
 }
 
+// outcomeOf returns the outcome of a change. done says in words what was done, and ended is the
+// number of ended sessions.
 func outcomeOf(rec Record, d *draft, done string, ended int) Outcome {
 	return Outcome{
 		Document:      rec.Document,

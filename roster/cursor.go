@@ -18,9 +18,9 @@ import (
 // CursorTimeout is how long a cursor can be used.
 const CursorTimeout = time.Hour
 
-// cursor is a place in a list, in the form that the client sends back. It grants no access: each
+// cursor is a place in a list, in the form that the client sends back. It gives no access: each
 // request still needs a valid token. A cursor works only for the query that created it. It stays at
-// the same place when resources are added or removed elsewhere in the list.
+// the same place when other resources are added or removed.
 type cursor struct {
 	Expires int64  `json:"e"` // when the cursor expires, in seconds since 1970
 	Query   []byte `json:"q"` // a hash of the site, kind, filter and sort order
@@ -42,6 +42,7 @@ func cursorPlaceOf(p Place) *cursorPlace {
 	return &cursorPlace{Position: p.Position, ID: p.ID, SortKey: []byte(p.SortKey)}
 }
 
+// place converts a place of a cursor back; nil stays nil.
 func (m *cursorPlace) place() *Place {
 	if m == nil {
 		return nil
@@ -160,6 +161,7 @@ func sealCursor(key []byte, c *cursor, now time.Time) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(append(b, sign(key, b)...)), nil
 }
 
+// sign returns the signature of a message.
 func sign(key, message []byte) []byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(message)
@@ -195,8 +197,7 @@ func (r *Roster) openCursor(key []byte, q Query, want cursor) (cursor, error) {
 	return c, nil
 }
 
-// signer caches the key with which this installation signs cursors. The key is read once and never
-// changes.
+// signer caches the key with which this installation signs cursors. The key never changes.
 type signer struct {
 	mu  sync.Mutex
 	key []byte

@@ -34,7 +34,7 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 		if err := m.add(ctx, ids); err != nil {
 			return Outcome{}, err
 		}
-		return r.recordCreated(ctx, tx, rec, d, c)
+		return recordCreated(ctx, tx, rec, d, r.createdEvent(rec, d, c))
 	})
 }
 
@@ -106,7 +106,7 @@ func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.
 	return m.draft, m.replace(ctx, ids)
 }
 
-// changeGroup is like change, but apply can also edit the member rows.
+// changeGroup is like change, for a group. apply can also change the member rows.
 func (r *Roster) changeGroup(ctx context.Context, rt *resourceType, id string, c Change, apply func(m *membersEdit, old scim.Resource) (*draft, error)) (Outcome, error) {
 	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		rec, old, err := r.lockAndParse(ctx, tx, Group, id, c)

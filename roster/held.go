@@ -18,21 +18,21 @@ import (
 )
 
 // SCIM may not change the values by which a Moderator, an Admin or a blocked person signs in.
-// Otherwise it could hand such an account, with its role, to another person. The roster holds such
-// a change: the attribute keeps its value, the request log says so, and an administrator applies or
-// refuses the change.
+// Otherwise it could give such an account, with its role, to another person. If SCIM requests such
+// a change, the roster holds it: the attribute keeps its value, the request log says so, and an
+// administrator applies or refuses the change later.
 //
-//	SCIM asks for another value              the change is held; it replaces an earlier held change
+//	SCIM requests another value              the change is held; it replaces an earlier held change
 //	SCIM sends the same request again        nothing changes
-//	SCIM asks for the value that is stored   the held change is dropped
+//	SCIM requests the value that is stored   the held change is dropped
 //	the person is no longer protected        the next request is applied and the held change is dropped
 
-// HeldChange is a change of one attribute that SCIM asked for. An administrator applies or refuses
-// the change.
+// HeldChange is a change of one attribute that SCIM requested and the roster holds. An
+// administrator applies or refuses the change.
 type HeldChange struct {
 	Attribute string    `json:"attribute"`
 	Value     any       `json:"value"` // the requested value; nil if the request removes the value
-	Actor     string    `json:"actor"` // the actor who asked, in the form that events use
+	Actor     string    `json:"actor"` // the actor who requested the change, in the form that events use
 	Time      time.Time `json:"time"`
 	// RefusedBy is the administrator who refused the change. A refused change is kept, so that the
 	// same request is not held again.
@@ -42,28 +42,30 @@ type HeldChange struct {
 // Waits reports whether an administrator still has to decide.
 func (h HeldChange) Waits() bool { return h.RefusedBy == "" }
 
-// maxHeldBytes is the maximum size of a held value, in bytes. It is small because lists of people
-// carry held changes.
+// maxHeldBytes is the maximum size of the value of a held change, in bytes. It is small because
+// every read of a person also reads the person's held changes.
 const maxHeldBytes = 16 << 10
 
+// size returns the size of the value in bytes of JSON.
 func (h HeldChange) size() int {
 	text, _ := json.Marshal(h.Value) // values of JSON always marshal
 	return len(text)
 }
 
-// ValueHash returns a hash of the value, so that an administrator decides on the value that they
-// saw.
+// ValueHash returns a hash of the value. An administrator sends it with the decision, so that the
+// decision is about the value that they saw.
 func (h HeldChange) ValueHash() string {
 	text, _ := json.Marshal(h.Value) // values of JSON always marshal
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
 }
 
-// HeldChoice names a held change to decide on. With a ValueHash, it names only the value
-// with that hash.
+// HeldChoice says on which held change an administrator decides. If ValueHash is not empty, the
+// decision is only for a value with this hash.
 type HeldChoice struct{ Attribute, ValueHash string }
 
-// asksFor reports whether the SCIM request names the attribute, and so may change it.
+// asksFor reports whether the request names the attribute, and so may change it; see
+// namesAttribute.
 func (d *draft) asksFor(name string) bool { return d.namesAttribute == nil || d.namesAttribute(name) }
 
 // hasProtectedRole reports whether the person has a role that SCIM may not set on this site.
@@ -149,6 +151,7 @@ func setOrDelete(doc scim.Resource, name string, value any) {
 	doc[name] = value
 }
 
+// findHeld returns the held change of an attribute, or nil.
 func findHeld(held []HeldChange, name string) *HeldChange {
 	i := slices.IndexFunc(held, func(h HeldChange) bool { return h.Attribute == name })
 	if i < 0 {
@@ -157,6 +160,7 @@ func findHeld(held []HeldChange, name string) *HeldChange {
 	return &held[i]
 }
 
+// withoutHeld returns the held changes of all attributes except this one.
 func withoutHeld(held []HeldChange, name string) []HeldChange {
 	return slices.DeleteFunc(slices.Clone(held), func(h HeldChange) bool { return h.Attribute == name })
 }
@@ -168,6 +172,7 @@ func sameHeld(a, b []HeldChange) bool {
 	})
 }
 
+// sameValue reports whether two values of an attribute are equal. nil equals only nil.
 func sameValue(a, b any) bool {
 	return scim.Equal(scim.Resource{"v": a}, scim.Resource{"v": b}) && (a == nil) == (b == nil)
 }
@@ -226,6 +231,8 @@ func (r *Roster) RefuseHeld(ctx context.Context, id string, choices []HeldChoice
 	})
 }
 
+// decideHeld calls do with each held change that the choices name. It returns refusal.Conflict if
+// one of them is no longer held, or has another value.
 func (d *draft) decideHeld(rec Record, choices []HeldChoice, do func(HeldChange)) error {
 	d.setHeld(slices.Clone(rec.Held))
 	for _, choice := range choices {
@@ -241,8 +248,8 @@ func (d *draft) decideHeld(rec Record, choices []HeldChoice, do func(HeldChange)
 	return nil
 }
 
-// describeDecision describes an administrator's decision on held changes that did not change the
-// document. It returns "" for a SCIM request.
+// describeDecision returns the sentence about an administrator's decision on held changes, if it
+// did not change the document. It returns "" for a SCIM request.
 func (d *draft) describeDecision(rec Record) string {
 	var refused []string
 	for _, h := range d.held {
@@ -259,7 +266,7 @@ func (d *draft) describeDecision(rec Record) string {
 	return ""
 }
 
-// stampHeld records who asked for the changes that are newly held, and when.
+// stampHeld records who requested the changes that are newly held, and when.
 func stampHeld(held []HeldChange, c Change, at time.Time) {
 	for i := range held {
 		if held[i].Time.IsZero() {
@@ -299,8 +306,8 @@ func (r *Roster) heldEvents(p preparedChange, c Change, at time.Time) []event.Ev
 	return events
 }
 
-// heldEventChange describes for an event that a held change was added or removed. before is nil if
-// there was no held change before, and after is nil if there is none now.
+// heldEventChange returns the list entry of an event that says that a held change was added or
+// removed. before is nil if there was no held change before, and after is nil if there is none now.
 func heldEventChange(attribute string, before, after *HeldChange) event.Change {
 	value := func(h *HeldChange) any {
 		if h == nil {
@@ -319,6 +326,7 @@ func ValueWords(value any) string {
 	return phrase.Cut(valueWords(value), maxValueWords)
 }
 
+// valueWords does the work of ValueWords, without a limit on the length.
 func valueWords(value any) string {
 	switch value := value.(type) {
 	case nil:

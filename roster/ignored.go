@@ -7,14 +7,14 @@ import (
 )
 
 // ignoredPart is a part of a request that the roster deliberately did not apply. The request log
-// lists it, and its sentence contains the clause.
+// lists it, and the sentence in the request log contains its clause.
 type ignoredPart struct {
 	scim.Ignored
 	clause string // the words for the sentence
 }
 
-// notChanged starts the reasons of attributes that stay as they are. Attributes with the same
-// reason are named in one clause.
+// notChanged is the beginning of the reasons of attributes that keep their values. The sentence
+// names attributes with the same reason in one clause.
 const notChanged = "not changed: "
 
 // ignorePart records that the roster did not apply a part of the request.

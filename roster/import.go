@@ -27,6 +27,7 @@ type ImportRow struct {
 	Role           Role   // the name of the role, ignoring case; Import checks it
 }
 
+// refuse returns a refusal of the row.
 func (row ImportRow) refuse(why *refusal.Error) *refusal.Row {
 	return &refusal.Row{Line: row.Line, Why: why}
 }
@@ -37,6 +38,7 @@ type ImportReport struct {
 	Errors                      []*refusal.Row
 }
 
+// add adds the counts and errors of another report.
 func (r *ImportReport) add(more ImportReport) {
 	r.Created += more.Created
 	r.Updated += more.Updated
@@ -44,9 +46,9 @@ func (r *ImportReport) add(more ImportReport) {
 	r.Errors = append(r.Errors, more.Errors...)
 }
 
-// Import creates or updates people, whatever the profile. It finds existing people by user name,
-// ignoring case. It reports a row with a problem and goes on with the next row. If Import returns
-// an error, the report says what was done before the error.
+// Import creates or updates people, even if the site does not let SCIM create accounts. It finds
+// existing people by user name, ignoring case. It reports a row with a problem and continues with
+// the next row. If Import returns an error, the report says what was done before the error.
 func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
 	rows, repeated := refuseRepeated(rows)
@@ -97,6 +99,7 @@ func (r *Roster) importBatch(ctx context.Context, rows []ImportRow, c Change) (I
 	return report, err
 }
 
+// importRow imports one row, and adds the result to the report.
 func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, report *ImportReport) error {
 	wrong := row.normalize()
 	if wrong == nil {
@@ -116,6 +119,7 @@ func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, 
 	return nil
 }
 
+// countOutcome counts the result of one imported row.
 func (r *ImportReport) countOutcome(out Outcome) {
 	switch {
 	case out.Created:
@@ -169,6 +173,7 @@ func (row *ImportRow) normalize() *refusal.Row {
 	return nil
 }
 
+// importPerson creates or updates the person of a row.
 func (r *Roster) importPerson(ctx context.Context, tx Tx, row ImportRow, c Change) (Outcome, error) {
 	rec, err := tx.RecordByUserName(ctx, scim.Fold(row.UserName))
 	if errors.Is(err, refusal.NotFound) {
@@ -202,6 +207,7 @@ func (r *Roster) importPerson(ctx context.Context, tx Tx, row ImportRow, c Chang
 	return out, err
 }
 
+// importNew creates the person of a row.
 func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) (Outcome, error) {
 	if err := row.checkIdentifier(ctx, tx, ""); err != nil {
 		return Outcome{}, err
@@ -229,7 +235,7 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 	if err != nil {
 		return Outcome{}, err
 	}
-	out, err := r.insert(ctx, tx, rec, d, c)
+	out, err := r.insert(ctx, tx, rec, d, r.createdEvent(rec, d, c))
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -12,10 +12,10 @@ import (
 // resourceType is a resource type with the unique attributes of its schemas.
 type resourceType struct {
 	*scim.ResourceType
-	unique []scim.UniqueAttribute
+	unique []scim.UniqueAttribute // as uniqueOf returns them
 }
 
-// typeOf returns the site's resource type of this name, or 404 if the site has none.
+// typeOf returns the site's resource type of this name, or refusal.NotFound if the site has none.
 func (r *Roster) typeOf(kind scim.TypeName) (*resourceType, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -56,6 +56,7 @@ func (rt *resourceType) uniqueValues(doc scim.Resource) []Value {
 	return values
 }
 
+// elementsOf returns the elements of a list, or a list with the value itself if it is not a list.
 func elementsOf(value any) []any {
 	if list, ok := value.([]any); ok {
 		return list

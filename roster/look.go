@@ -18,15 +18,16 @@ import (
 // pages and commands point them out. People with equal display names or shared addresses are not
 // look-alikes.
 //
-//	a write of a person ─► Record.NameLooks ─► the store keeps one row of each, and notes skeletons that different names share
-//	a database of an older version ─► Advance adds the rows of the existing people, slice after slice
+//	a write of a person ─► Record.NameLooks ─► the store keeps one row of each, and records the skeletons that different names share
+//	a database of an older version ─► Advance adds the rows of the existing people in the background
 
-// NameLooksPath is the path of the value rows of NameLooks. It is also the id of their index while
-// that index is being filled.
+// NameLooksPath is the Value.Path of the rows of NameLooks. It is also the id of their index while
+// Advance fills it.
 const NameLooksPath = "looks"
 
-// NameLook is the form of a name for comparison. All names that look the same have the same
-// Skeleton. All spellings of the same name have the same Name. Both are digests.
+// NameLook is a form of a name that is compared with other names. Names that look the same have the
+// same Skeleton. Names that differ only in case are the same name, and have the same Name. Both
+// fields are hashes.
 type NameLook struct{ Skeleton, Name string }
 
 // maxLookEmails is the largest number of e-mail addresses of one person that are compared.
@@ -61,7 +62,8 @@ func namesOf(doc scim.Resource) []Name {
 	return append(all, emails[:min(len(emails), maxLookEmails)]...)
 }
 
-// nameLooks returns one NameLook for each skeleton of a name. Skeletons of equal names are equal.
+// nameLooks returns one NameLook for each skeleton of a name. A name can have several, because some
+// characters look like several others.
 func (n Name) nameLooks() []NameLook {
 	if n.Text == "" {
 		return nil
@@ -157,7 +159,8 @@ func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][
 	return all, nil
 }
 
-// lookAlike compares the names of two people. is reports whether two of their names look alike.
+// lookAlike compares the names of two people. is reports whether a name of one looks like a name of
+// the other.
 func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
 	for _, own := range p.Names {
 		for _, theirs := range other.Names {
@@ -179,8 +182,8 @@ func looksLike(a, b Name) bool {
 	})
 }
 
-// LooksPending reports whether some people of the site have not been compared yet, because the
-// database comes from an older version.
+// LooksPending reports whether the names of some people of the site have not been compared yet,
+// because the database comes from an older version.
 func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
 	pending, err := r.store.LooksPending(ctx, r.site.ID)
 	if err != nil {

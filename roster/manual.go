@@ -48,6 +48,7 @@ func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, 
 	})
 }
 
+// changeByHand changes a person for an administrator. set changes the draft.
 func (r *Roster) changeByHand(ctx context.Context, id string, c Change, set func(Record, *draft) error) (Outcome, error) {
 	rt, err := r.typeOf(User)
 	if err != nil {

@@ -29,9 +29,9 @@ type Membership struct {
 // membersPerStatement is how many members are read or written by one statement.
 const membersPerStatement = 1_000
 
-// Members streams the members of a group in the order of their ids, with their displayNames if
-// named is set. It reads page by page, without a transaction, so members added or removed meanwhile
-// may or may not appear.
+// Members returns an iterator over the members of a group in the order of their ids, with their
+// displayNames if named is set. It reads page by page, without a transaction. So members that are
+// added or removed meanwhile may or may not appear.
 func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		if !isStorable(group) || !r.site.Groups {
@@ -53,8 +53,8 @@ func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq
 	}
 }
 
-// readPages reads one page after the other. It stops after a page with fewer than
-// membersPerStatement members.
+// readPages returns an iterator over pages of members. read returns the page after the id in its
+// argument. The last page is the first with fewer than membersPerStatement members.
 func readPages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error] {
 	return func(yield func([]Member, error) bool) {
 		after := ""
@@ -142,6 +142,7 @@ func splitMembers(doc scim.Resource) (scim.Resource, *MemberList) {
 	return rest, memberListOf(elementsOf(doc["members"]))
 }
 
+// memberListOf returns a list with the elements of the attribute members.
 func memberListOf(elements []any) *MemberList {
 	l := &MemberList{}
 	for _, e := range elements {
@@ -155,20 +156,23 @@ func memberListOf(elements []any) *MemberList {
 // memberDelta records the changes to a group's members.
 type memberDelta struct {
 	added, removed           []string // the first ids that were added or removed, each up to maxEventMembers
-	addedCount, removedCount int
+	addedCount, removedCount int      // how many members were added, and removed
 }
 
-// maxEventMembers is the largest number of added members that an event names, and of removed
-// members.
+// maxEventMembers is the largest number of added members whose ids an event has. The same limit
+// applies to removed members.
 const maxEventMembers = 100
 
+// hasChanges reports whether members were added or removed.
 func (d *memberDelta) hasChanges() bool { return d.addedCount+d.removedCount > 0 }
 
+// add records added members.
 func (d *memberDelta) add(ids []string) {
 	d.addedCount += len(ids)
 	d.added = append(d.added, ids[:min(len(ids), maxEventMembers-len(d.added))]...)
 }
 
+// remove records removed members.
 func (d *memberDelta) remove(ids []string) {
 	d.removedCount += len(ids)
 	d.removed = append(d.removed, ids[:min(len(ids), maxEventMembers-len(d.removed))]...)
@@ -190,7 +194,7 @@ func (d *memberDelta) describe(before string) string {
 	return before + strings.Join(parts, ", ")
 }
 
-// maxShownIDBytes is how many bytes of a client's id a message repeats.
+// maxShownIDBytes is the largest number of bytes of a client's id that a message repeats.
 const maxShownIDBytes = 100
 
 // membersEdit applies changes of members to the rows of one group, in one transaction.
@@ -200,7 +204,7 @@ type membersEdit struct {
 	group  string
 	draft  *draft
 
-	unknown int // how many of the named members do not exist
+	unknown int // how many of the members in the request do not exist
 }
 
 // apply writes one edit of the list of members to the member rows.
@@ -258,8 +262,8 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// knownMembers looks up the resources with these ids. It refuses an unknown id on a strict site. On
-// other sites, it leaves the id out and counts it as ignored.
+// knownMembers returns the users and groups with these ids. On a strict site, it refuses an id that
+// does not exist. On other sites, it leaves the id out and records that it was ignored.
 func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member, error) {
 	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isStorable(id) || len(id) > maxIndexedBytes })
 	kinds, err := m.tx.MemberKinds(ctx, asked)
@@ -283,6 +287,7 @@ func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member,
 // maxUnknownNamed is the largest number of nonexistent members that a row of the request log names.
 const maxUnknownNamed = 20
 
+// reportUnknown records that a member in the request was ignored, because it does not exist.
 func (m *membersEdit) reportUnknown(id string) {
 	m.unknown++
 	switch {
@@ -293,6 +298,7 @@ func (m *membersEdit) reportUnknown(id string) {
 	}
 }
 
+// remove removes these ids from the members of the group.
 func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isStorable(id) })
 	for some := range slices.Chunk(asked, membersPerStatement) {
@@ -357,7 +363,8 @@ func (m *membersEdit) memberElements(ctx context.Context, locations map[scim.Typ
 	return list, nil
 }
 
-// leaveGroups raises the version of every group that loses a member because the member is deleted.
+// leaveGroups is called before a user or group, the leaver, is deleted. It raises the version of
+// every group of which the leaver is a member, and appends an event for each.
 func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim.Resource, c Change) error {
 	if leaver.Kind != User && leaver.Kind != Group {
 		return nil

@@ -91,6 +91,7 @@ func checkHeader(header []string) error {
 	return nil
 }
 
+// importRowOf returns the row with these fields. header names the columns.
 func importRowOf(line int, header, fields []string) ImportRow {
 	row := ImportRow{Line: line}
 	for i, name := range header {

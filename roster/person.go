@@ -21,7 +21,7 @@ type Person struct {
 	ID          string
 	UserName    string
 	DisplayName string // the display name; may be empty
-	Email       string // the primary address, else the work address, else the first; may be empty
+	Email       string // the primary e-mail address, else the one for work, else the first; may be empty
 	ExternalID  string
 	Role        Role
 	Active      bool
@@ -30,7 +30,7 @@ type Person struct {
 	Version     int64
 	Created     time.Time
 
-	LastChange       Stamp     // the last change of the account, of any kind
+	LastChange       Stamp     // the last change of anything in the account
 	LastActiveChange Stamp     // the last change of Active
 	LastRoleChange   Stamp     // the last change of Role
 	LastSignIn       time.Time // zero if the person has never signed in
@@ -68,7 +68,8 @@ type PeopleQuery struct {
 	Limit  int    // the largest number of people on the page, up to 500; 0 means 50
 }
 
-// Counts are the numbers of people in a roster. Deactivated includes Blocked.
+// Counts are the numbers of people in a roster: of all people, and of those with each Status.
+// Deactivated includes Blocked. Admins is the number of active administrators.
 type Counts struct {
 	All, Active, Deactivated, Blocked, Waiting, NeverSignedIn, LookAlike, Admins int
 }
@@ -107,7 +108,7 @@ func (r *Roster) Counts(ctx context.Context) (Counts, error) {
 	return r.store.Counts(ctx, r.site.ID)
 }
 
-// Person returns one person, or 404 if there is none.
+// Person returns one person, or refusal.NotFound if there is none.
 func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 	if !isStorable(id) {
 		return Person{}, notFound(User, id)
@@ -122,7 +123,8 @@ func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 	return personOf(rec)
 }
 
-// PersonByUserName returns the person with this user name, ignoring case, or 404.
+// PersonByUserName returns the person with this user name, ignoring case. It returns
+// refusal.NotFound if there is none.
 func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person, error) {
 	nobody := refusal.New(refusal.NotFound, "", "nobody here has the user name %q", userName)
 	if !isStorable(userName) {
@@ -138,6 +140,7 @@ func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person,
 	return personOf(rec)
 }
 
+// personOf returns the user in a record as pages show it.
 func personOf(rec Record) (Person, error) {
 	doc, err := parseDocument(rec.JSON)
 	if err != nil {
@@ -163,8 +166,8 @@ func personOf(rec Record) (Person, error) {
 	}, nil
 }
 
-// emailOf returns the primary address, else the work address, else the first address; or an empty
-// string.
+// emailOf returns the primary e-mail address of a user, else the one for work, else the first. It
+// returns an empty string if there is none.
 func emailOf(doc scim.Resource) string {
 	best, rank := "", 0
 	elements, _ := doc["emails"].([]any)

@@ -35,7 +35,7 @@ type Query struct {
 // Page is the answer to a Query.
 type Page struct {
 	TotalResults int // the number of matching resources on all pages
-	StartIndex   int // the start index of this page, after limits were applied
+	StartIndex   int // the position of the first resource of this page, after limits were applied
 	Documents    []Document
 	NextCursor   string // the cursor of the next page; empty on the last page and for queries without cursors
 
@@ -46,7 +46,8 @@ type Page struct {
 	CutShort bool
 }
 
-// Get returns a resource, or 404 if it does not exist. A group comes without its members.
+// Get returns a resource, or refusal.NotFound if it does not exist. It returns a group without its
+// members.
 func (r *Roster) Get(ctx context.Context, kind scim.TypeName, id string) (Document, error) {
 	doc, _, err := r.get(kind, id, func() (doc Document, groups []Membership, err error) {
 		doc, err = r.store.Get(ctx, r.site.ID, kind, id)
@@ -55,8 +56,8 @@ func (r *Roster) Get(ctx context.Context, kind scim.TypeName, id string) (Docume
 	return doc, err
 }
 
-// GetWithGroups is like Get and also returns the groups that have the resource as a direct member,
-// from the same snapshot.
+// GetWithGroups is like Get, and also returns the groups that have the resource as a direct member.
+// It reads both in one transaction.
 func (r *Roster) GetWithGroups(ctx context.Context, kind scim.TypeName, id string) (Document, []Membership, error) {
 	if !r.site.Groups {
 		doc, err := r.Get(ctx, kind, id)
@@ -67,6 +68,7 @@ func (r *Roster) GetWithGroups(ctx context.Context, kind scim.TypeName, id strin
 	})
 }
 
+// get checks a request for one resource, and then calls read.
 func (r *Roster) get(kind scim.TypeName, id string, read func() (Document, []Membership, error)) (Document, []Membership, error) {
 	if r.err != nil {
 		return Document{}, nil, r.err
@@ -104,6 +106,8 @@ func (r *Roster) List(ctx context.Context, q Query) (Page, error) {
 	return Page{TotalResults: found.Total, StartIndex: start, Documents: found.Documents, CutShort: found.CutShort}, err
 }
 
+// list reads a page from the store. For a query that would read too much, it returns an error with
+// advice.
 func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
 	if r.err != nil {
 		return Found{}, r.err
@@ -137,6 +141,7 @@ func narrowingAdvice(kind scim.TypeName) string {
 	return "filter by " + by + " as well, or have an administrator of the site declare the attribute searchable"
 }
 
+// notFound returns the refusal for an id that no resource of this kind has.
 func notFound(kind scim.TypeName, id string) error {
 	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, phrase.Cut(id, maxShownIDBytes))
 }

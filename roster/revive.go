@@ -8,7 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// reviver handles a create whose userName belongs to a deactivated account, on a site that revives.
+// reviver handles a create whose userName belongs to a deactivated account, on a site with the
+// setting Revives.
 type reviver struct {
 	roster *Roster
 	rt     *resourceType
@@ -16,14 +17,14 @@ type reviver struct {
 	change Change
 }
 
-// revive reactivates an account that SCIM deactivated, like a PUT of the same document with active
-// set to true. It returns false if there is no such account, so that Create makes a new account. It
-// removes the user identifier from the revived account, because a new account has none. It keeps
-// the identifier of a person whose role SCIM may not set. It returns a refusal if the account must
-// not be revived.
+// revive reactivates the deactivated account with the userName, like a PUT of the same document
+// with active set to true. It returns false if there is no such account, so that Create makes a new
+// account. It also removes the user identifier by which the person signs in, because a new account
+// would have none; but it keeps the identifier of a person whose role SCIM may not set. It returns
+// a refusal if the account must not be revived.
 //
-// RFC 7644 §3.3 requires 409 for a userName in use, and strict sites do that. See
-// testdata/okta_revive.txtar in scimserver.
+// RFC 7644 §3.3 requires 409 for a userName that another account has, and strict sites follow that.
+// See testdata/okta_revive.txtar in scimserver.
 func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	if active, present := v.doc.Bool("active"); !v.roster.site.Revives || v.roster.site.Strict || present && !active || !isStorable(v.doc.String("userName")) {
 		return Outcome{}, false, nil
@@ -63,8 +64,8 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	return out, err == nil, err
 }
 
-// refusal explains why a create must not revive this account: an administrator blocked it, or it
-// may belong to someone else. It returns nil if the create may revive it.
+// refusal returns the reason why a create must not revive this account: an administrator blocked or
+// deactivated it, or it may belong to someone else. It returns nil if the create may revive it.
 func (v reviver) refusal(rec Record, old scim.Resource) error {
 	sent, kept := v.doc.String("externalId"), rec.ExternalID
 	switch {

@@ -30,8 +30,8 @@ type Rosters struct {
 	Now   func() time.Time
 	NewID func() string // makes a unique id for a resource; the function NewID, except in tests
 
-	// ScanLimit is how many documents a filter may read when no index can answer it. 0 means
-	// DefaultScanLimit.
+	// ScanLimit is the largest number of documents that a list may read to find those that match a
+	// filter, when no index can answer it. 0 means DefaultScanLimit.
 	ScanLimit int
 
 	registries scim.Registries
@@ -47,8 +47,8 @@ func NewID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// DefaultScanLimit is how many documents a filter may read when no index can answer it. A filter
-// that would read more is refused with 400 tooMany.
+// DefaultScanLimit is the default of Rosters.ScanLimit. A filter that needs to read more documents
+// is refused with ErrTooMany.
 const DefaultScanLimit = 250_000
 
 // Roster gives access to the people, groups and other resources of one site, and of no other. It
@@ -87,7 +87,7 @@ func (r *Rosters) newRoster(s site.Site, types *scim.Registry, err error) *Roste
 // Types returns the resource types of the site.
 func (r *Roster) Types() *scim.Registry { return r.types }
 
-// Change says who asks for a change, in which way, and for which version.
+// Change says who makes a change and how, and has options of the change.
 type Change struct {
 	Actor string // the actor in the form that events use: "scim:…a91f", "admin:kim@example.com" or "cli"
 	Via   string // how the change arrived: ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
@@ -95,8 +95,8 @@ type Change struct {
 	// Person is the id of the actor if the actor is a person of this site, otherwise empty. With it
 	// the roster stops people from changing their own role or deactivating themselves.
 	Person string
-	// IfVersion is the version that the resource must have. Any other version is refused with 412.
-	// 0 accepts every version.
+	// IfVersion is the version that the resource must have; otherwise the change is refused with
+	// refusal.Stale. 0 accepts every version.
 	IfVersion int64
 
 	// Request is the request-log row for this change. The caller fills in what is known before the
@@ -104,10 +104,14 @@ type Change struct {
 	// the transaction of the change and returns it as Outcome.Request. A row without an id is not
 	// written.
 	Request requestlog.Request
-	// LargeGroup is the status of the answer when the changed group has many members.
+	// LargeGroup is the status of the answer if the changed resource is a group with many members.
 	LargeGroup LargeGroupStatus
-	// Locations are the URLs of users and groups, without their ids. A PATCH needs them to compare
-	// values with those that a GET shows. A resource whose type is not in the map has no URL.
+	// ShowsGroups means that the answer shows the groups of the changed user. Then Outcome.Groups has
+	// them.
+	ShowsGroups bool
+	// Locations are the URLs of users and groups, without the ids at their ends. A PATCH needs them
+	// to compare values with those that a GET shows. A resource whose type is not in the map has no
+	// URL.
 	Locations map[scim.TypeName]string
 }
 
@@ -115,7 +119,7 @@ type Change struct {
 // MinMembers members. A Status of 0 replaces nothing.
 type LargeGroupStatus struct{ MinMembers, Status int }
 
-// The ways in which a change can arrive.
+// The values of Change.Via.
 const (
 	ViaSCIM   = "scim"
 	ViaAdmin  = "admin"
@@ -131,11 +135,11 @@ type Document struct {
 	JSON     []byte    // the document itself
 	Created  time.Time // the time of creation, in UTC, with the precision of meta (milliseconds)
 	Modified time.Time // the time of the last change, in the same form
-	Position int64     // orders the resources of a list by their creation
+	Position int64     // the order of creation: a list that is not sorted is in this order
 	SortKey  string    // the sort key in a sorted list, as scim.Sort.Key returns it
 
-	// Active says whether a user may sign in. It does not change when a client removes the
-	// attribute active.
+	// Active says whether a user may sign in. It stays as it is if a client removes the attribute
+	// active from the document.
 	Active bool
 }
 
@@ -150,12 +154,13 @@ type Outcome struct {
 	Ignored       []scim.Ignored     // the parts of the request that were not applied
 	Fixes         []scim.Fix         // the deviations from SCIM that were tolerated in the request
 	Request       requestlog.Request // Change.Request, completed and written to the request log
+	Groups        []Membership       // the groups of the user, as of the change, if Change.ShowsGroups is set
 }
 
 // Stamp records who last changed something, how and when.
 type Stamp struct {
 	Actor string    // the actor, as in Change.Actor
-	Via   string    // the way of the change, as in Change.Via
+	Via   string    // how the change arrived, as in Change.Via
 	Time  time.Time // when the change was made; zero means never
 	Text  string    // what was done, in words
 }
@@ -165,7 +170,7 @@ type Stamp struct {
 type Value struct {
 	Path    string // the path of the attribute ("emails.value"), or the id of a declared attribute
 	Folded  string // the value in the form in which it is compared
-	Element int    // index of the element that has the value
+	Element int    // the index of the element that has the value
 }
 
 // Record is a resource as the store keeps it.
@@ -194,8 +199,10 @@ type Record struct {
 // These are refusals that callers check for. A Store also returns refusal.NotFound for anything
 // that does not exist. A request that breaks the rules of SCIM gets a *scim.Error instead.
 var (
+	// ErrNoSession says that there is no live session with this secret.
 	ErrNoSession = refusal.New(refusal.Unauthorized, "", "there is no such session").Advise("sign in again").Coded("session_ended")
 
+	// ErrUserNameTaken says that another user has the userName.
 	ErrUserNameTaken = refusal.New(refusal.Taken, "userName", "the userName is in use on this site already").Coded("user_name_taken")
 	// ErrValueTaken says that another resource has a value that must be unique.
 	ErrValueTaken    = refusal.New(refusal.Taken, "", "a value is in use on this site already").Coded("value_taken")
@@ -206,6 +213,7 @@ var (
 	ErrSchemasChanged = refusal.New(refusal.Busy, "", "the schemas of this site were changed while this request was under way, and nothing of it was done").
 				Advise("send it again").Coded("schemas_changed")
 
+	// ErrTooMany says that a list would have to read more than ScanLimit documents.
 	ErrTooMany = refusal.New(refusal.TooMuch, "", "this query would read too many resources").Coded("query_too_large")
 	ErrTooSlow = refusal.New(refusal.TooMuch, "", "this query reads many resources and took too long").Coded("query_too_slow")
 )
@@ -222,8 +230,8 @@ type Store interface {
 	// matches. It returns ErrTooMany if it would have to read more than ScanLimit documents, and
 	// ErrTooSlow if the query took too long.
 	List(ctx context.Context, id site.ID, q ListQuery) (Found, error)
-	// RunExpensive waits until the site has a free slot for expensive work and then runs fn. It
-	// cancels the context of fn when fn takes too long.
+	// RunExpensive calls fn for work that takes long. It first waits until few enough such calls of
+	// the site are running. It cancels the context of fn if fn takes too long.
 	RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
 	// Members returns up to limit members of a group, in the order of their ids. It begins after
 	// the id in the parameter after. If named is set, it fills in their displayNames.
@@ -255,15 +263,19 @@ type Store interface {
 
 	// Indexing returns the declared attributes and the progress of their indexing.
 	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)
-	// Index does one step of indexing, in one transaction under the epoch of the site's lease. It
-	// writes the value rows of the next limit resources, or deletes some rows of attributes that
-	// are no longer declared. more is false if there was nothing to do. It returns site.ErrNotFound
-	// if the site is gone.
+	// Index does one step of indexing, in one transaction. It writes the value rows of the next
+	// resources, up to limit, or deletes some rows of attributes that are no longer declared. more
+	// is false if there was nothing to do. Index returns site.ErrNotFound if the site was deleted,
+	// and an error if another process has taken over the site's lease with this epoch.
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
-	// Update runs fn in one transaction on the roster of site s. Tx.Insert and Tx.Put refuse to
-	// write if the site's schemas differ from the schemas of s. fn may run more than once, and must
-	// change nothing except through tx. Update returns site.ErrNotFound if the site is gone.
+	// HasOneWriter reports whether all write transactions wait for each other. Then as much as possible
+	// is done before a transaction. Otherwise a read before it costs another round trip.
+	HasOneWriter() bool
+	// Update calls fn in a transaction on the roster of the site s. Tx.Insert and Tx.Put refuse to
+	// write if the site's schemas differ from the schemas in s. Update may call fn more than once,
+	// and fn must change nothing except through tx. Update returns site.ErrNotFound if the site was
+	// deleted.
 	Update(ctx context.Context, s site.Site, fn func(tx Tx) error) error
 	// Join returns the roster of a site for use inside a transaction on that site. It uses the
 	// schemas that the site has at that moment.
@@ -278,10 +290,10 @@ type ListQuery struct {
 	Offset int          // how many matching resources come before the page
 	After  *Place       // instead of Offset: the page begins after this place
 	Before *Place       // instead of Offset: the page ends before this place
-	Count  int          // how many resources the page has at most
+	Count  int          // the largest number of resources on the page
 
 	Groups    bool // whether users are shown with their groups, so that their versions include the groups
-	ScanLimit int  // how many documents may be read to find the matching ones
+	ScanLimit int  // the largest number of documents that may be read to find the matching ones
 }
 
 // Found is the result of a ListQuery.
@@ -291,12 +303,13 @@ type Found struct {
 	CutShort  bool // whether the page is shorter than requested, because its documents are large
 }
 
-// Place is a place in the list of all resources of a kind. Adding or removing other resources does
-// not change a Place. In a sorted list, it changes when the sort key of its own resource changes.
+// Place is the place of a resource in the list of all resources of a kind. It does not change when
+// other resources are added or removed. In a sorted list, it changes when the sort key of the
+// resource changes.
 type Place struct {
 	Position int64
 	ID       string
-	SortKey  string // the sort key of a sorted list, which counts before the other fields
+	SortKey  string // in a sorted list, the sort key of the resource, which is compared before the other fields
 }
 
 // PlaceOf returns the place of a document in the list that returned it.
@@ -304,7 +317,8 @@ func PlaceOf(doc Document) Place {
 	return Place{Position: doc.Position, ID: doc.ID, SortKey: doc.SortKey}
 }
 
-// Compare orders two places. sort is the sort order of the list; nil means by creation.
+// Compare returns a negative number if p comes before other, a positive number if it comes after
+// it, and 0 if they are equal. sort is the sort order of the list; nil means by creation.
 func (p Place) Compare(other Place, sort *scim.Sort) int {
 	order := 0
 	if sort != nil {
@@ -333,8 +347,9 @@ type Tx interface {
 	// Put replaces old with next. Both must have their Values and Unique set, and their NameLooks
 	// too if the names differ. It returns the same errors as Insert.
 	Put(ctx context.Context, old, next Record) error
-	// PutUniqueValues replaces the unique values of old by the unique values of next, and changes nothing
-	// else. If it returns ErrValueTaken, the values that it wrote before stay in the transaction.
+	// PutUniqueValues replaces the unique values of old by those of next, and changes nothing else.
+	// If it returns ErrValueTaken, it has written some of the values, which stay written in the
+	// transaction.
 	PutUniqueValues(ctx context.Context, old, next Record) error
 	// FreeUniqueValues deletes the unique values of an attribute, so that resources may share them.
 	FreeUniqueValues(ctx context.Context, kind scim.TypeName, path string) error
@@ -353,11 +368,13 @@ type Tx interface {
 	// CountMembers returns the number of members of a group. It returns most if the group has more
 	// members than that.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
+	// Memberships does the same as Store.Memberships for one member.
+	Memberships(ctx context.Context, member string) ([]Membership, error)
 	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
 
-	// OtherAdmins counts the active administrators except this person. It locks the site first, so
-	// that the count stays correct until the transaction ends.
+	// OtherAdmins returns the number of active administrators, without this person. It locks the
+	// site first, so that the number stays correct until the transaction ends.
 	OtherAdmins(ctx context.Context, person string) (int, error)
 
 	// PersonWithEmail returns the id of a user with this folded e-mail address. It returns

@@ -17,12 +17,13 @@ import (
 // resource.
 //
 //	DeclareSearchable ─► from now on, every write updates the rows of its resource
-//	                └─► Advance adds the rows of existing resources, in slices ─► complete: filters use them
+//	                └─► Advance adds the rows of existing resources in the background ─► complete: filters use them
 //	WithdrawSearchable ─► filters and writes no longer use the rows ─► Advance deletes them
 //
-// Each query reads, in its own snapshot, which attributes its filter may use.
+// Each query reads in its own transaction for which attributes the rows are complete.
 
-// LeaseKind is the kind of the leases under which Advance works; their keys are ids of sites.
+// LeaseKind is the kind of the leases that processes take to call Advance (see package runner). The
+// keys of these leases are the ids of sites.
 const LeaseKind = "searchable"
 
 const (
@@ -36,7 +37,7 @@ const (
 // Indexing is the indexing progress of one declared attribute.
 type Indexing struct {
 	site.Searchable
-	Complete    bool // whether filters use the rows
+	Complete    bool // whether all resources are indexed, so that filters use the rows
 	Done, Total int  // how many resources of the type are indexed, and how many exist
 }
 
@@ -49,8 +50,8 @@ func (r *Roster) Indexing(ctx context.Context) ([]Indexing, error) {
 	return all, nil
 }
 
-// Advance does one slice of indexing: it writes value rows for a few thousand resources. It returns
-// the time at which the next slice is due, or zero if nothing is left to do.
+// Advance indexes a few thousand resources of the site whose id is the key. It returns the time at
+// which it must be called again, or the zero time if nothing is left to do.
 func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	for range transactionsPerAdvance {
 		more, err := r.Store.Index(ctx, site.ID(key), epoch, resourcesPerTransaction)
@@ -72,8 +73,9 @@ func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next ti
 // value, so that one large resource does not slow down the others.
 const MaxIndexedValues = 100
 
-// DeclaredValues returns the values of a stored resource for the attributes declared on its kind.
-// DeclaredValues reads no schema, so that rows keep their meaning when the schemas change.
+// DeclaredValues returns the values of a stored resource for those of the declared attributes that
+// its type has. It does not use the site's schemas, so a value keeps its row when the schemas
+// change.
 func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
 	if !slices.ContainsFunc(declared, func(s site.Searchable) bool { return s.Type == rec.Kind }) {
 		return nil, nil
@@ -134,8 +136,8 @@ func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 const MaxIndexedRunes = 250
 
 // IndexKey returns the key of a value's row. Values that a filter treats as equal have the same
-// key. whole reports that only this value has the key, apart from differences in case. The key is
-// empty for a value that has no row.
+// key. whole reports whether other values cannot have the key, apart from differences in case. The
+// key is empty for a value that has no row.
 func IndexKey(value any) (key string, whole bool) {
 	switch value := value.(type) {
 	case string:
@@ -157,5 +159,6 @@ func IndexKey(value any) (key string, whole bool) {
 	return "", false
 }
 
-// maxExactInteger bounds the integers that a float64 represents exactly.
+// maxExactInteger limits the integers that a float64 represents exactly: all integers of a smaller
+// absolute value are exact.
 const maxExactInteger = 1 << 53

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Origin holds the data by which an identity provider identifies a session. It is the zero value
-// for a session that did not begin with an assertion.
+// Origin holds the data by which an identity provider identifies a session. It is zero for a
+// session that did not begin at an identity provider.
 type Origin struct {
 	Issuer     string // the entity id of the identity provider
 	NameID     string // the person's identifier at the identity provider

@@ -16,7 +16,7 @@ import (
 // changeSummary describes what a change did. The sentence in the request log and the events are
 // made from it.
 type changeSummary struct {
-	userName      string   // the user name, or the name of a resource of another type
+	userName      string   // the user name of a person, or the name of another resource
 	sentenceParts []string // the parts of the sentence
 	sessionsEnded int      // how many sessions were ended
 	// accessEvent is the event about active or the block: UserDeactivated, UserReactivated,
@@ -35,9 +35,10 @@ type changeSummary struct {
 	members             memberDelta
 }
 
-func summarizeChange(old, next Record, was scim.Resource, d *draft, ended int, c Change) changeSummary {
-	s := changeSummary{userName: nameInSentence(next, d.doc), sessionsEnded: ended, attributes: changedAttributes(was, d.doc), members: d.members}
-	s.values = changedValues(was, d.doc)
+// summarize describes the change. ended is the number of sessions that the change has ended.
+func (p preparedChange) summarize(ended int, c Change) changeSummary {
+	old, next, was, d := p.rec, p.next, p.old, p.draft
+	s := changeSummary{userName: nameInSentence(next, d.doc), sessionsEnded: ended, attributes: slices.Clone(p.attributes), values: p.values, members: d.members}
 	if former := nameInSentence(old, was); former != s.userName {
 		s.oldName = former
 	}
@@ -78,8 +79,8 @@ func summarizeChange(old, next Record, was scim.Resource, d *draft, ended int, c
 	return s
 }
 
-// addBlock adds to the summary that a block was set or lifted. If the block stays, it adds whether
-// the account will be active once the block is lifted.
+// addBlock adds to the summary that a person was blocked or unblocked. If the person stays blocked,
+// it adds whether the account will be active once the person is unblocked.
 func (s *changeSummary) addBlock(old, next Record) {
 	var done string
 	if old.Block.InForce != next.Block.InForce {
@@ -103,6 +104,7 @@ func (s *changeSummary) addBlock(old, next Record) {
 	s.sentenceParts = append(s.sentenceParts, done)
 }
 
+// activeWord returns the word for an active or inactive account.
 func activeWord(active bool) string {
 	if active {
 		return "active"
@@ -110,8 +112,8 @@ func activeWord(active bool) string {
 	return "deactivated"
 }
 
-// reversedActor returns the administrator who made the last change, if SCIM undoes that change now.
-// Otherwise it returns "".
+// reversedActor returns the actor of the last change of active or of the role, if an administrator
+// made that change and SCIM undoes it now. Otherwise it returns "".
 func reversedActor(last Stamp, c Change) string {
 	if c.Via == ViaSCIM && last.Via == ViaAdmin {
 		return last.Actor
@@ -119,6 +121,8 @@ func reversedActor(last Stamp, c Change) string {
 	return ""
 }
 
+// reversingText returns the words for a change that undoes the change of this actor, after the text
+// of the parameter before. It returns "" if there is no actor.
 func reversingText(before, actor string) string {
 	if actor == "" {
 		return ""
@@ -126,6 +130,8 @@ func reversingText(before, actor string) string {
 	return before + "reverses the change by hand of " + actor
 }
 
+// sessionsEndedText says how many sessions ended, after the text of the parameter before. It
+// returns "" if none ended.
 func (s changeSummary) sessionsEndedText(before string) string {
 	if s.sessionsEnded == 0 {
 		return ""
@@ -133,6 +139,7 @@ func (s changeSummary) sessionsEndedText(before string) string {
 	return before + phrase.Count(s.sessionsEnded, "session", "sessions") + " ended"
 }
 
+// sentence returns the parts of the sentence as one string.
 func (s changeSummary) sentence() string { return strings.Join(s.sentenceParts, " · ") }
 
 // sentence returns the sentence for the request log: what was done, and what was ignored.
@@ -161,6 +168,7 @@ func (s changeSummary) stampRecord(next *Record, c Change, at time.Time) {
 	}
 }
 
+// newEvents returns the events of the change.
 func (s changeSummary) newEvents(id site.ID, next Record, c Change, at time.Time) []event.Event {
 	var events []event.Event
 	switch s.accessEvent {
@@ -205,6 +213,8 @@ func (s changeSummary) newEvents(id site.ID, next Record, c Change, at time.Time
 	return events
 }
 
+// changedAttributeNames returns the names of the changed attributes, with members if the members
+// changed.
 func (s changeSummary) changedAttributeNames() []string {
 	if !s.members.hasChanges() {
 		return s.attributes
@@ -212,6 +222,7 @@ func (s changeSummary) changedAttributeNames() []string {
 	return append(slices.Clone(s.attributes), s.members.describe(""))
 }
 
+// newEvent returns an event about a resource.
 func newEvent(id site.ID, rec Record, name string, c Change, at time.Time, text string, changes ...event.Change) event.Event {
 	return event.Event{
 		Time:    at,
@@ -224,8 +235,8 @@ func newEvent(id site.ID, rec Record, name string, c Change, at time.Time, text 
 	}
 }
 
-// eventData returns the part of an event that programs read: the state after the change, the names
-// of changed attributes, and the members that a group gained and lost.
+// eventData returns the part of an event that programs read: the state of the resource after the
+// change, the names of the changed attributes, and the members that a group gained and lost.
 func eventData(rec Record, attributes []string, members memberDelta) event.Data {
 	if rec.Kind == User {
 		return event.Account{Version: rec.Version, Active: rec.Active, Role: string(rec.Role), Attributes: attributes}
@@ -299,6 +310,7 @@ func changedAttributes(was, is scim.Resource) []string {
 	return append(names, extended...)
 }
 
+// attributeNames returns the names of all attributes that one of the resources has, sorted.
 func attributeNames(a, b scim.Resource) []string {
 	all := maps.Clone(map[string]any(a))
 	if all == nil {

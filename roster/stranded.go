@@ -11,12 +11,13 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// strandedPerRead is how many resources DropStranded reads at once.
+// strandedPerRead is the number of resources that DropStranded reads at a time.
 const strandedPerRead = 200
 
-// DropStranded implements site.DropStranded. A resource that loses data gets its next version and
-// an event, as with any other change. Other resources are not changed. At most strandedPerRead
-// resources are in memory at a time.
+// DropStranded implements site.DropStranded: it removes the stored data that does not fit the new
+// schemas, the stranded data. A resource that loses data gets its next version and an event, as
+// with any other change. Other resources are not changed. At most strandedPerRead resources are in
+// memory at a time.
 func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.SchemaChange) error {
 	tx, err := r.Store.Join(ctx, siteTx)
 	if err != nil {
@@ -26,36 +27,36 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 		roster: r.newRoster(siteTx.Site(), change.Next, nil),
 		tx:     tx, change: Change{Actor: change.Actor, Via: ViaAdmin},
 	}
-	for losses := change.Losses; len(losses) > 0; {
-		kind := losses[0].Type
-		n := slices.IndexFunc(losses, func(l scim.Loss) bool { return l.Type != kind })
+	for differences := change.Differences; len(differences) > 0; {
+		kind := differences[0].Type
+		n := slices.IndexFunc(differences, func(l scim.SchemaDifference) bool { return l.Type != kind })
 		if n < 0 {
-			n = len(losses)
+			n = len(differences)
 		}
-		if err := d.dropType(ctx, change, kind, losses[:n]); err != nil {
+		if err := d.dropType(ctx, change, kind, differences[:n]); err != nil {
 			return fmt.Errorf("drop what the schemas have no more of type %s: %w", kind, err)
 		}
-		losses = losses[n:]
+		differences = differences[n:]
 	}
 	return nil
 }
 
-// strandedDropper removes from the resources of a site all values that have no place in the new
-// schemas.
+// strandedDropper does the work of DropStranded for the resources of one site.
 type strandedDropper struct {
 	roster *Roster
 	tx     Tx
 	change Change
 
-	old, next *resourceType // the old and new definition of the current type; next is nil if the type is removed
-	losses    []scim.Loss
-	unique    []string // paths of the attributes whose unique values are deleted and written again
+	old, next   *resourceType           // the old and new definition of the current type; next is nil if the type is removed
+	differences []scim.SchemaDifference // the differences of the current type that strand data
+	unique      []string                // the paths of the attributes whose unique values are deleted and written again
 }
 
-func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange, kind scim.TypeName, losses []scim.Loss) error {
+// dropType removes the stranded data of all resources of one type.
+func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange, kind scim.TypeName, differences []scim.SchemaDifference) error {
 	old, _ := change.Old.ByName(kind) // the type exists, because it loses something
-	d.old, d.losses = &resourceType{old, d.roster.uniqueOf(old)}, losses
-	if losses[0].AffectsWholeType() {
+	d.old, d.differences = &resourceType{old, d.roster.uniqueOf(old)}, differences
+	if differences[0].AffectsWholeType() {
 		return d.eachResource(ctx, kind, d.remove)
 	}
 	next, _ := change.Next.ByName(kind) // the type exists, because AffectsWholeType is false
@@ -88,10 +89,10 @@ func (d *strandedDropper) eachResource(ctx context.Context, kind scim.TypeName, 
 	}
 }
 
-// affectedPaths returns the paths of the unique attributes that a loss affects.
+// affectedPaths returns the paths of the unique attributes that a difference affects.
 func (d *strandedDropper) affectedPaths() (paths []string) {
 	for _, u := range slices.Concat(d.old.unique, d.next.unique) {
-		about := slices.ContainsFunc(d.losses, func(l scim.Loss) bool {
+		about := slices.ContainsFunc(d.differences, func(l scim.SchemaDifference) bool {
 			return l.Path.URN == u.Path.URN && (l.Path.Name == "" || l.Path.Name == u.Path.Name) && (l.Path.Sub == "" || l.Path.Sub == u.Path.Sub)
 		})
 		if path := u.Path.String(); about && !slices.Contains(paths, path) {
@@ -101,6 +102,7 @@ func (d *strandedDropper) affectedPaths() (paths []string) {
 	return paths
 }
 
+// remove deletes a resource whose type is removed.
 func (d *strandedDropper) remove(ctx context.Context, rec Record) error {
 	doc, err := d.roster.parse(&rec)
 	if err != nil {
@@ -110,15 +112,15 @@ func (d *strandedDropper) remove(ctx context.Context, rec Record) error {
 	return err
 }
 
-// dropStrandedValues removes from one resource the values that have no place in the new schemas. It
-// also removes values that must be unique when an older resource has the same value.
+// dropStrandedValues removes the stranded values of one resource. It also removes a value that must
+// be unique if an older resource has the same value.
 func (d *strandedDropper) dropStrandedValues(ctx context.Context, rec Record) error {
 	was, err := d.roster.parse(&rec)
 	if err != nil {
 		return err
 	}
 	doc, dropped := was.Clone(), false
-	for _, l := range d.losses {
+	for _, l := range d.differences {
 		dropped = l.DropValues(doc) || dropped
 	}
 	rec.Values = valuesOf(rec.Kind, was)
@@ -155,7 +157,7 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	d.next.fillRecord(&next, changed)
 	rec.Unique, next.Unique = unique, unique // PutUniqueValues has already written the unique values
 	setNameLooks(&rec, was, &next, doc)
-	story := summarizeChange(rec, next, was, changed, 0, d.change)
+	story := preparedChange{rec: rec, old: was, draft: changed, next: next, attributes: changedAttributes(was, doc), values: changedValues(was, doc)}.summarize(0, d.change)
 	story.stampRecord(&next, d.change, now)
 	if err := d.tx.Put(ctx, rec, next); err != nil {
 		return err
@@ -168,7 +170,7 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	return nil
 }
 
-// pathOf returns the path of the unique attribute whose path is written as text.
+// pathOf returns the path of the unique attribute whose path in text form is given.
 func (rt *resourceType) pathOf(text string) scim.AttrPath {
 	for _, u := range rt.unique {
 		if u.Path.String() == text {

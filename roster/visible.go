@@ -11,7 +11,7 @@ import (
 // checkUserName refuses a new or changed userName that contains invisible characters, or that
 // begins or ends with a space, because people could not tell it from another user name. It accepts
 // an unchanged userName, so that an old one does not block other changes. RFC 8265 §3.3 refuses
-// every space; we accept a space inside a name, because people can see it.
+// every space; checkUserName accepts a space inside a name, because people can see it.
 func checkUserName(before, after scim.Resource) error {
 	name := after.String("userName")
 	if name == before.String("userName") {

@@ -1,16 +1,19 @@
-// Package runner runs long work in short slices. The work for each key belongs to one process at a
-// time, which holds a lease. A key that is due gets a slice of limited length, and is due again
-// later if work is left.
+// Package runner runs long work in short slices. A key names one piece of work, such as the id of a
+// provisioning job. A slice is one call of Runner.Advance, which works on one key for a limited
+// time. If work is left, the key is due again later. Only one process at a time works on a key.
+// This process holds the lease of the key. The epoch of a key is a number that grows whenever a
+// process takes the lease.
 //
-//	SQLite      look (each second, when woken, after each slice) ─► Due ─► slice
-//	PostgreSQL  look ─► Due ─► one River job for each key ─► slice, in any process
+//	SQLite      each second, when woken, and after each slice: find due keys ─► slices
+//	PostgreSQL  the same ─► one River job for each due key ─► slices, in any process
 //
 //	slice: Claim ─► Advance(key, epoch) ─► Release(next)
 //	                 └─ Renew, while it runs
 //
-// The epoch of the lease protects the data: a slice whose lease was taken over can no longer write
-// anything. If a process is killed, its keys become due again when their leases expire. On SQLite a
-// process has the same owner name after a restart, so it takes its leases back at once.
+// The epoch protects the data: after another process has taken the lease over, a slice with the old
+// epoch can no longer write anything. If a process is killed, its keys become due again when their
+// leases expire. On SQLite a process has the same owner name after a restart, so it takes its
+// leases back at once.
 //
 // River distributes slices across processes on PostgreSQL, and has no other purpose here. River has
 // one unique job for each key and epoch, however much work the key has. The job of a killed process

@@ -9,19 +9,20 @@ import (
 // localRunner runs slices in this process. A slice is one call of Runner.Advance.
 type localRunner struct {
 	runner       *Runner
-	sliceContext context.Context // the context of slices; Run cancels it if slices still run when the time Grace is over
+	sliceContext context.Context // the context of the slices; canceled if slices still run after the time Runner.Grace
 
 	mu            sync.Mutex
 	running       map[string]bool // the keys for which a slice is running
-	runningSlices sync.WaitGroup  // waits for the running slices
+	runningSlices sync.WaitGroup  // counts the running slices; runLocally waits until none is left
 }
 
-// runLocally does the work of Run without River, for the only process that works on a SQLite file.
+// runLocally does the work of Run without River. This process looks for due keys and runs their
+// slices itself.
 func (r *Runner) runLocally(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	h := &localRunner{runner: r, sliceContext: work, running: map[string]bool{}}
-	h.takeBackLeases(ctx)
+	h.resumeHeldKeys(ctx)
 	r.lookRegularly(ctx, func() { h.startDue(ctx) })
 	late := time.AfterFunc(r.grace(), cancel)
 	defer late.Stop()
@@ -29,20 +30,19 @@ func (r *Runner) runLocally(ctx context.Context) error {
 	return nil
 }
 
-// takeBackLeases starts slices for the keys that this owner held before a restart, without waiting
-// until their leases expire.
-func (h *localRunner) takeBackLeases(ctx context.Context) {
+// resumeHeldKeys starts slices for the keys whose leases this process held before it was restarted.
+// It does not wait until the leases expire.
+func (h *localRunner) resumeHeldKeys(ctx context.Context) {
 	keys, err := h.runner.Leases.Held(ctx, h.runner.Kind, h.runner.Owner)
 	if err != nil {
 		// Do not return the error: the keys become due anyway when their leases expire.
 		h.runner.log().Error("take leases back", "kind", h.runner.Kind, "error", err)
 		return
 	}
-	h.start(keys)
+	h.startSlices(keys)
 }
 
-// startDue starts slices for as many due keys as this process may still run. It skips a key whose
-// lease has expired while its slice still runs in this process.
+// startDue starts slices for due keys, up to the number of slices that may run at the same time.
 func (h *localRunner) startDue(ctx context.Context) {
 	h.mu.Lock()
 	limit := h.runner.workers() + len(h.running)
@@ -54,10 +54,12 @@ func (h *localRunner) startDue(ctx context.Context) {
 		}
 		return
 	}
-	h.start(keys)
+	h.startSlices(keys)
 }
 
-func (h *localRunner) start(keys []string) {
+// startSlices starts a slice for each key, until the largest number of slices runs. It skips a key
+// whose slice still runs in this process: such a key is due if its lease has expired.
+func (h *localRunner) startSlices(keys []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, key := range keys {

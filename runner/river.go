@@ -41,6 +41,7 @@ type jobArgs struct {
 	Epoch int64  `json:"epoch" river:"unique"`
 }
 
+// Kind returns the name of this kind of job in River's tables.
 func (jobArgs) Kind() string { return "advance" }
 
 // jobWorker runs River's jobs.
@@ -85,13 +86,14 @@ func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], 
 	}
 }
 
-// isTemporary reports whether an error comes from the connection or the state of the server, so
-// that it is worth trying again.
+// isTemporary reports whether a later try may succeed. This is so if the database server did not
+// answer, or refused because of the connection or its own state.
 func isTemporary(err error) bool {
 	refused, is := errors.AsType[*pgconn.PgError](err)
 	return !is || strings.HasPrefix(refused.Code, "57P") || strings.HasPrefix(refused.Code, "53") || strings.HasPrefix(refused.Code, "08")
 }
 
+// tryStartRiver creates or updates River's tables, and starts River. It does not try again.
 func (r *Runner) tryStartRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 	driver := riverpgxv5.New(r.Pool)
 	log := slog.New(quietHandler{r.log().Handler()})
@@ -140,7 +142,7 @@ func (r *Runner) runRiver(ctx context.Context) error {
 	return nil
 }
 
-// insertDue adds a job for each due key that has none.
+// insertDue adds a River job for each due key that has no unfinished job of its present epoch.
 func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	due, err := r.Leases.DueEpochs(ctx, r.Kind, r.now(), maxDue)
 	if err != nil || len(due) == 0 {

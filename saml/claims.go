@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// NameID is the claim name that stands for the assertion's NameID. Every other claim name is the
-// name of an attribute.
+// NameID, as the name of a claim, means the assertion's NameID. Every other claim is an attribute
+// of the assertion, and has the attribute's name.
 const NameID = "NameID"
 
 // maxClaimBytes is the largest length of a claim, in bytes.
@@ -60,6 +60,8 @@ func (a Assertion) Pick(c Claims) (ClaimValues, error) {
 	return p, nil
 }
 
+// claimValue returns the value of a claim. identifier says whether the claim is the user
+// identifier, for which an unusable value is an error.
 func (a Assertion) claimValue(name string, identifier bool) (string, error) {
 	if name == "" || name == NameID {
 		if identifier && a.NameIDFormat == transientFormat {
@@ -83,6 +85,9 @@ func (a Assertion) claimValue(name string, identifier bool) (string, error) {
 	return checkValue(name, found.Values, identifier)
 }
 
+// checkValue returns the first of a claim's values. If the claim is the user identifier, it returns
+// an error unless there is exactly one value, which can be used. Otherwise it returns an empty
+// string for an unusable value.
 func checkValue(name string, values []string, identifier bool) (string, error) {
 	if !identifier {
 		// The claim only describes the person. So leave it empty if its value cannot be used.
@@ -104,6 +109,7 @@ func checkValue(name string, values []string, identifier bool) (string, error) {
 	return values[0], nil
 }
 
+// isClean reports whether a string is valid UTF-8 without control characters.
 func isClean(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }

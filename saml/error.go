@@ -2,7 +2,7 @@ package saml
 
 import "fmt"
 
-// Reason is one word that says why a response was not accepted. Reasons are stored, counted and
+// Reason is a short code that says why a response was not accepted. Reasons are stored, counted and
 // shown to administrators, but never to the person who signs in.
 type Reason string
 
@@ -16,7 +16,7 @@ const (
 	BadSignature     Reason = "bad_signature"       // a signature does not match the signed element
 	UnknownKey       Reason = "unknown_certificate" // the response is signed with a certificate that the site does not trust
 	CertExpired      Reason = "cert_expired"        // the response is signed with a certificate that is not valid at this time
-	NotDecrypted     Reason = "not_decrypted"       // the assertion is encrypted for another key or with an unknown method
+	NotDecrypted     Reason = "not_decrypted"       // the assertion is encrypted, and cannot be decrypted with a key of the site
 	ProviderRefused  Reason = "provider_refused"    // the identity provider reports an error
 	WrongIssuer      Reason = "wrong_issuer"        // the response comes from another identity provider
 	WrongVersion     Reason = "wrong_version"       // the response has another version than SAML 2.0
@@ -25,7 +25,7 @@ const (
 	AudienceMismatch Reason = "audience_mismatch"   // the assertion was made for another application, or for any application
 	Expired          Reason = "expired"             // the assertion is no longer valid
 	NotYetValid      Reason = "not_yet_valid"       // the assertion is not valid yet
-	UnknownRequest   Reason = "unknown_request"     // the response answers another request than the one that was sent
+	UnknownRequest   Reason = "unknown_request"     // the response does not answer the request that the site sent
 	Unsolicited      Reason = "unsolicited"         // the response answers no request, and the site does not allow that
 	OldSignIn        Reason = "old_sign_in"         // the person signed in at the identity provider too long ago
 	BadIdentifier    Reason = "identifier"          // the user identifier is missing, repeated, too long, transient, or has control characters
@@ -41,7 +41,8 @@ type Error struct {
 	// Status is the error that the identity provider reports. It is set only if Reason is
 	// ProviderRefused.
 	Status Status
-	// NewKey is true if a key that the site does not know yet may have signed the response.
+	// NewKey is true if the response may be signed with a new key of the identity provider, which
+	// the site does not know yet.
 	NewKey bool
 }
 
@@ -53,6 +54,7 @@ type Status struct {
 
 func (e *Error) Error() string { return "saml: " + string(e.Reason) + ": " + e.Detail }
 
+// refuse returns an Error with a reason, and with a detail in the format of fmt.Sprintf.
 func refuse(r Reason, format string, args ...any) *Error {
 	return &Error{Reason: r, Detail: fmt.Sprintf(format, args...)}
 }

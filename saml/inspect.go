@@ -173,6 +173,8 @@ func (in *inspectedResponse) checkSignature(e *etree.Element) *Error {
 	return nil
 }
 
+// inspectAlgorithms checks the canonicalization, the signature algorithm, the transforms and the
+// digest of a signature.
 func inspectAlgorithms(canonical, method, reference *etree.Element) *Error {
 	if a := algorithmOf(canonical); a != exclusiveC14N {
 		return refuse(WeakAlgorithm, "the signature uses the canonicalization %s; only exclusive canonicalization is accepted", a)
@@ -326,14 +328,16 @@ func onlyChild(e *etree.Element, tag string) *etree.Element {
 	return found
 }
 
+// hasName reports whether an element has this tag and this namespace.
 func hasName(e *etree.Element, space, tag string) bool {
 	return e.Tag == tag && e.NamespaceURI() == space
 }
 
+// algorithmOf returns the attribute Algorithm of an element.
 func algorithmOf(e *etree.Element) string { return e.SelectAttrValue("Algorithm", "") }
 
-// certificateIn returns the first certificate of a KeyInfo element, because goxmldsig uses the
-// first one too. It returns nil if there is no certificate that can be decoded.
+// certificateIn returns the first certificate in a KeyInfo element; goxmldsig uses the first one
+// too. It returns nil if there is no certificate, or if it cannot be decoded.
 func certificateIn(e *etree.Element) []byte {
 	if e == nil {
 		return nil
@@ -353,6 +357,7 @@ func certificateIn(e *etree.Element) []byte {
 	return nil
 }
 
+// tlsCertificate returns the key pair in the form that gosaml2 needs.
 func (k KeyPair) tlsCertificate() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{k.Certificate}, PrivateKey: k.Key}
 }

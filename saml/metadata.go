@@ -24,8 +24,9 @@ import (
 // MaxCertificates is the largest number of certificates that an identity provider may have.
 const MaxCertificates = 10
 
-// ParseMetadata reads the metadata of an identity provider. If the file also describes other roles,
-// as the file from Entra ID does, ParseMetadata reads only the role for SAML sign-in.
+// ParseMetadata reads the metadata of an identity provider. The file may also describe other roles
+// of the provider, as that of Entra ID does. ParseMetadata ignores these, and reads only the role
+// for SAML sign-in (IDPSSODescriptor).
 func ParseMetadata(raw []byte) (IdentityProvider, error) {
 	if len(raw) > MaxMetadata {
 		return IdentityProvider{}, fmt.Errorf("the metadata is larger than %d MiB", MaxMetadata>>20)
@@ -61,11 +62,13 @@ func ParseMetadata(raw []byte) (IdentityProvider, error) {
 	return found[0].toProvider()
 }
 
+// entityDescriptor is the root element of metadata.
 type entityDescriptor struct {
 	EntityID    string          `xml:"entityID,attr"`
 	Descriptors []idpDescriptor `xml:"urn:oasis:names:tc:SAML:2.0:metadata IDPSSODescriptor"`
 }
 
+// idpDescriptor is the element that describes an identity provider for SAML sign-in.
 type idpDescriptor struct {
 	Keys []struct {
 		Use          string   `xml:"use,attr"` // "signing", "encryption", or empty for both
@@ -75,11 +78,14 @@ type idpDescriptor struct {
 	SignOut []endpoint `xml:"urn:oasis:names:tc:SAML:2.0:metadata SingleLogoutService"`
 }
 
+// endpoint is an address of the identity provider, with the SAML binding that the address accepts.
 type endpoint struct {
 	Binding  string `xml:"Binding,attr"`
 	Location string `xml:"Location,attr"`
 }
 
+// toProvider converts metadata. It returns an error if a certificate cannot be read, or if the
+// method Check returns one.
 func (e entityDescriptor) toProvider() (IdentityProvider, error) {
 	d := e.Descriptors[0]
 	idp := IdentityProvider{EntityID: e.EntityID, SignInURL: redirectLocation(d.SignIn), SignOutURL: redirectLocation(d.SignOut)}
@@ -101,6 +107,7 @@ func (e entityDescriptor) toProvider() (IdentityProvider, error) {
 	return idp, idp.Check()
 }
 
+// redirectLocation returns the address of the first endpoint with the redirect binding, or "".
 func redirectLocation(list []endpoint) string {
 	for _, e := range list {
 		if e.Binding == saml2.BindingHttpRedirect {
@@ -150,6 +157,7 @@ func checkAddress(text string) error {
 	return nil
 }
 
+// isLoopback reports whether a host name or IP address names this machine.
 func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -158,6 +166,7 @@ func isLoopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
+// checkKey returns an error if the key of a certificate is too short or of an unknown kind.
 func checkKey(c *x509.Certificate) error {
 	switch k := c.PublicKey.(type) {
 	case *rsa.PublicKey:
@@ -208,11 +217,14 @@ func AddCertificate(list []*x509.Certificate, c *x509.Certificate) []*x509.Certi
 // Fingerprint returns the SHA-256 of a certificate in hexadecimal digits.
 func Fingerprint(c *x509.Certificate) string { return fingerprint(c.Raw) }
 
+// fingerprint returns the SHA-256 of a certificate in DER, in hexadecimal digits.
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
 }
 
+// withLoginHint adds a user name to the address of a sign-in, as the parameter login_hint. The
+// identity provider's sign-in page shows it.
 func withLoginHint(address, hint string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -21,8 +21,8 @@ const (
 	maxAttributes = 64        // the largest number of attributes of one element, with its namespace declarations
 )
 
-// decodeBase64 decodes strict base64. It ignores line ends, because many identity providers wrap
-// lines in the POST binding.
+// decodeBase64 decodes a response in strict base64. It ignores line ends, because many identity
+// providers wrap lines in the POST binding.
 func decodeBase64(encoded string) ([]byte, *Error) {
 	if len(encoded) > MaxResponse {
 		return nil, refuse(Malformed, "the response is larger than %d KiB", MaxResponse>>10)
@@ -34,10 +34,10 @@ func decodeBase64(encoded string) ([]byte, *Error) {
 	return raw, nil
 }
 
-// parseDocument parses a document: a message, or metadata of an identity provider. Documents are
-// also read with encoding/xml. So parseDocument refuses everything that etree and encoding/xml
-// might read differently: a DOCTYPE, processing instructions, and XML that changes when it is
-// written and read again.
+// parseDocument parses a message, or the metadata of an identity provider. The argument metadata
+// says which. Other code also reads the document with encoding/xml. So parseDocument refuses
+// everything that etree and encoding/xml might read differently: a DOCTYPE, processing
+// instructions, and XML that changes when it is written and read again.
 func parseDocument(raw []byte, metadata bool) (*etree.Element, *Error) {
 	if err := checkTokens(raw, metadata); err != nil {
 		return nil, err
@@ -48,9 +48,9 @@ func parseDocument(raw []byte, metadata bool) (*etree.Element, *Error) {
 	return parseTree(raw)
 }
 
-// parseForLibrary is parseDocument for a response that gosaml2 verifies afterwards. It does not
-// check whether the XML changes when it is read again, because gosaml2 begins with the same check
-// of the same bytes, which takes a third of the time of a sign-in.
+// parseForLibrary is like parseDocument, for a response that gosaml2 verifies afterwards. It does
+// not check whether the XML changes when it is written and read again. That check takes a third of
+// the time of a sign-in, and gosaml2 begins with it.
 func parseForLibrary(raw []byte) (*etree.Element, *Error) {
 	if err := checkTokens(raw, false); err != nil {
 		return nil, err
@@ -61,6 +61,7 @@ func parseForLibrary(raw []byte) (*etree.Element, *Error) {
 // unstableXMLError returns the error for XML that changes when it is written and read again.
 func unstableXMLError() *Error { return refuse(Malformed, "the XML changes when it is read again") }
 
+// parseTree parses XML with etree, and returns the root element.
 func parseTree(raw []byte) (*etree.Element, *Error) {
 	doc := etree.NewDocument()
 	if err := doc.ReadFromBytes(raw); err != nil || doc.Root() == nil {
@@ -69,6 +70,8 @@ func parseTree(raw []byte) (*etree.Element, *Error) {
 	return doc.Root(), nil
 }
 
+// checkTokens checks a document before it is parsed: its encoding, its size and depth, and that it
+// has no DOCTYPE, no processing instruction and no repeated attribute.
 func checkTokens(raw []byte, metadata bool) *Error {
 	if !utf8.Valid(raw) {
 		return refuse(Malformed, "the document is not UTF-8")
@@ -125,6 +128,7 @@ func checkTokens(raw []byte, metadata bool) *Error {
 	return nil
 }
 
+// repeatedAttribute returns the name of an attribute that occurs twice, or "" if there is none.
 func repeatedAttribute(attrs []xml.Attr) string {
 	seen := make(map[xml.Name]bool, len(attrs))
 	for _, a := range attrs {

@@ -19,10 +19,10 @@ import (
 // ServiceProvider describes a site as SAML sees it: as the service that people sign in to.
 type ServiceProvider struct {
 	EntityID string
-	ACS      string // the address to which responses are posted
+	ACS      string // the assertion consumer service: the address to which responses are posted
 	SignOut  string // the address that receives messages about the end of a session; empty if the site receives none
-	// Keys decrypt assertions. The first key also signs requests. Keys may be empty. Metadata lists
-	// the certificates of all keys; it does not need the private keys.
+	// Keys are the site's own keys, with which it decrypts assertions. The first key also signs
+	// requests. Keys may be empty. The method Metadata needs only the certificates of the keys.
 	Keys         []KeyPair
 	SignRequests bool // whether requests are signed
 }
@@ -66,7 +66,7 @@ func NewKeyPair(name string, now time.Time) (KeyPair, error) {
 	return KeyPair{Key: key, Certificate: der}, nil
 }
 
-// Encode returns the private key as PKCS #8. The caller must seal it before it stores it.
+// Encode returns the private key as PKCS #8. The caller must encrypt the key before storing it.
 func (k KeyPair) Encode() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.Key) }
 
 // DecodeKeyPair returns the KeyPair of a certificate and a private key. pkcs8 is the key as Encode
@@ -144,7 +144,7 @@ func (sp ServiceProvider) Metadata() ([]byte, error) {
 type RequestOptions struct {
 	ID         string // the request's id; begins with a letter or "_"
 	RelayState string
-	Fresh      bool   // whether the person must sign in again at the identity provider
+	Fresh      bool   // whether the person must sign in at the identity provider again, even if they are signed in there
 	Hint       string // the user name that the identity provider's sign-in page shows; may be empty
 }
 

@@ -55,6 +55,7 @@ func redirectAddress(address, field string, root *etree.Element, relay string, k
 	return u.String(), nil
 }
 
+// deflate compresses a message, as the redirect binding requires.
 func deflate(text []byte) ([]byte, error) {
 	var packed bytes.Buffer
 	w := flateWriters.Get().(*flate.Writer)

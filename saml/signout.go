@@ -22,9 +22,9 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// This file is single sign-out. Each side may ask the other to end a session, and gets an answer.
-// gosaml2 reads these messages only by POST, but Entra ID sends them only by redirect. So the code
-// in this file reads the messages itself.
+// This file has the code for single sign-out. The site or the identity provider asks the other to
+// end a session, and gets an answer. gosaml2 reads such messages only by POST, but Entra ID sends
+// them only by redirect. So the code in this file reads the messages itself.
 //
 //	SignOutRequest   makes the address that asks the identity provider to end its session
 //	SignOutResponse  makes the address that answers a request of the identity provider
@@ -52,6 +52,7 @@ type SignOutMessage struct {
 // maxSignOutAge is the largest accepted age of a message about the end of a session.
 const maxSignOutAge = 5 * time.Minute
 
+// successStatus is the status code of an answer to a request that succeeded.
 const successStatus = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
 // ReadSignOut verifies a message about the end of a session. The message must be signed, come from
@@ -65,6 +66,7 @@ func (sp ServiceProvider) ReadSignOut(idp IdentityProvider, m SignOutMessage, no
 	return out, nil
 }
 
+// readSignOut does the work of ReadSignOut.
 func (sp ServiceProvider) readSignOut(idp IdentityProvider, m SignOutMessage, now time.Time) (SignOut, *Error) {
 	var root *etree.Element
 	var relay string
@@ -144,6 +146,8 @@ func readRedirected(idp IdentityProvider, query string, now time.Time) (*etree.E
 	return root, value["RelayState"], checkKind(root, kind)
 }
 
+// checkKind returns an error unless the root element is the message that belongs to the parameter:
+// a request in SAMLRequest, an answer in SAMLResponse.
 func checkKind(root *etree.Element, field string) *Error {
 	want := "LogoutRequest"
 	if field == "SAMLResponse" {
@@ -204,7 +208,7 @@ func verifyECDSA(key *ecdsa.PublicKey, sum, sig []byte) bool {
 }
 
 // readPosted reads a message that came by POST, and verifies the signature in the message. It
-// returns only the signed element, and the RelayState.
+// returns the element that the signature covers, and the RelayState.
 func readPosted(idp IdentityProvider, form url.Values, now time.Time) (*etree.Element, string, *Error) {
 	kind := "SAMLRequest"
 	if form.Has("SAMLResponse") {
@@ -317,8 +321,8 @@ func (sp ServiceProvider) checkSignOut(idp IdentityProvider, root *etree.Element
 // entraIssuer matches the entity id of Entra ID and captures the tenant.
 var entraIssuer = regexp.MustCompile(`^https://sts\.windows\.net/([0-9a-fA-F-]{36})/$`)
 
-// isIssuer reports whether a message about the end of a session with this issuer comes from the
-// identity provider. In these messages, Entra ID uses another name than in assertions.
+// isIssuer reports whether the issuer of a sign-out message is the identity provider. In these
+// messages, Entra ID gives itself another name than in assertions.
 func isIssuer(idp IdentityProvider, issuer string) bool {
 	if issuer == idp.EntityID {
 		return true
@@ -355,8 +359,9 @@ func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions,
 	return sp.signOutAddress(idp, "SAMLRequest", root, o.RelayState)
 }
 
-// SignOutResponse answers an identity provider's sign-out request: the session has ended. It
-// returns the address at the identity provider to which the browser brings this answer.
+// SignOutResponse answers an identity provider's request with the message that the session has
+// ended. It returns the address at the identity provider that delivers this answer when the browser
+// opens it.
 func (sp ServiceProvider) SignOutResponse(idp IdentityProvider, id string, request SignOut, now time.Time) (string, error) {
 	root := sp.newMessage("LogoutResponse", id, idp.SignOutURL, now)
 	root.CreateAttr("InResponseTo", request.ID)
@@ -376,8 +381,10 @@ func (sp ServiceProvider) signOutAddress(idp IdentityProvider, field string, roo
 	return redirectAddress(idp.SignOutURL, field, root, relay, sp.Keys[0].Key)
 }
 
+// xmlTime returns a time as SAML messages write it.
 func xmlTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
+// newMessage returns the root element of a message of the site.
 func (sp ServiceProvider) newMessage(tag, id, destination string, now time.Time) *etree.Element {
 	root := etree.NewElement("samlp:" + tag)
 	root.CreateAttr("xmlns:samlp", protocolSpace)

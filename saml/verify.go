@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// MaxClockSkew is the largest accepted difference between the identity provider's clock and
-	// ours.
+	// MaxClockSkew is the largest accepted difference between the identity provider's clock and the
+	// clock of this server.
 	MaxClockSkew = 3 * time.Minute
 	// maxUnsolicitedAge is the largest accepted age of an assertion that answers no request.
 	maxUnsolicitedAge = 5 * time.Minute
@@ -31,10 +31,11 @@ const (
 
 // Expected says which request a response must answer.
 type Expected struct {
-	// RequestID is the id of the request that this browser sent. If it is empty, the browser sent
-	// no request.
+	// RequestID is the id of the request with which this browser began the sign-in. It is empty if
+	// the sign-in began at the identity provider.
 	RequestID string
-	// AllowUnsolicited says whether a response may answer no request, if RequestID is empty.
+	// AllowUnsolicited says whether a response is accepted that answers no request. It matters only
+	// if RequestID is empty.
 	AllowUnsolicited bool
 	// MaxAge is the longest accepted time since the person signed in at the identity provider; 0
 	// means any time.
@@ -69,8 +70,8 @@ type Attribute struct {
 	Values []string
 }
 
-// Verify checks a response from the form field SAMLResponse, and returns its assertion. If it
-// refuses the response, it returns an *Error and nothing of the response.
+// Verify checks a response and returns its assertion. encoded is the value of the form field
+// SAMLResponse. If the response is not accepted, Verify returns an *Error, and an empty Assertion.
 func (sp ServiceProvider) Verify(idp IdentityProvider, encoded string, want Expected, now time.Time) (Assertion, error) {
 	a, err := sp.verify(idp, encoded, want, now)
 	if err != nil {
@@ -79,6 +80,7 @@ func (sp ServiceProvider) Verify(idp IdentityProvider, encoded string, want Expe
 	return a, nil
 }
 
+// verify does the work of Verify.
 func (sp ServiceProvider) verify(idp IdentityProvider, encoded string, want Expected, now time.Time) (Assertion, *Error) {
 	raw, err := decodeBase64(encoded)
 	if err != nil {
@@ -145,6 +147,7 @@ func providerError(root *etree.Element) *Error {
 	return err
 }
 
+// shorten cuts a string to at most the number of bytes in most.
 func shorten(text string, most int) string {
 	text = strings.ToValidUTF8(text, "")
 	for len(text) > most {
@@ -155,8 +158,8 @@ func shorten(text string, most int) string {
 }
 
 // checkAddresses checks version, issuer and destination before the signatures are verified. So the
-// error for a response that belongs to another application says so, and does not blame the
-// signature. Verify checks these values again later, on the signed elements.
+// error for a response that belongs to another application says this, instead of complaining about
+// the signature. Verify checks these values again later, on the signed elements.
 func checkAddresses(in inspectedResponse, idp IdentityProvider, sp ServiceProvider) *Error {
 	if v := in.response.SelectAttrValue("Version", ""); v != "2.0" {
 		return refuse(WrongVersion, "the response has version %q", v)
@@ -217,6 +220,7 @@ func usableCertificates(idp IdentityProvider, in inspectedResponse, now time.Tim
 	return good, nil
 }
 
+// formatDay returns a date for messages, in UTC.
 func formatDay(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
 // verifySignatures lets gosaml2 verify the signatures. If each signature names its certificate,
@@ -401,6 +405,7 @@ func checkConditions(c *types.Conditions, entityID string, now time.Time) (time.
 	return end, nil
 }
 
+// audienceWords lists the audiences of an assertion for a message.
 func audienceWords(r types.AudienceRestriction) string {
 	var names []string
 	for _, a := range r.Audiences {
@@ -444,4 +449,5 @@ func signedWords(in inspectedResponse, r *types.Response, a types.Assertion) str
 	return strings.Join(what, " and ") + ", " + strings.ToUpper(method[strings.LastIndexByte(method, '#')+1:])
 }
 
+// formatTime returns a time for messages, in UTC.
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

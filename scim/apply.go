@@ -6,10 +6,11 @@ import (
 )
 
 // Apply returns the resource after the patch. It leaves r unchanged. If one operation cannot be
-// applied, Apply returns an error and no resource. Applying the same patch again changes nothing.
+// applied, Apply returns an error and no resource. Applying the same patch to the result changes
+// nothing.
 //
-// Expected errors are *Error: invalidValue, invalidPath, noTarget and mutability (RFC 7644 §3.5.2),
-// and 413 if the operations would look at too many values.
+// The expected errors are *Error: invalidValue, invalidPath, noTarget and mutability (RFC 7644
+// §3.5.2), and 413 if the operations would look at too many values.
 func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 	a := applier{rt: rt, mode: p.mode, working: make(Resource, len(r)+2), copiedMembers: map[string]bool{}, shownForms: p.shownForms}
 	for k, v := range r {
@@ -39,21 +40,21 @@ type applier struct {
 	fixes         []Fix
 	shownForms    []Resource // the forms in which a GET may show the resource; see SetShownForms
 
-	ignored              []Ignored       // the operations that had nothing to act on
+	ignored              []Ignored       // the operations that found nothing to change
 	elementsWithLostSubs map[string]bool // the elements from which an operation removed a sub-attribute, by their pointerKey
 
-	stepsTaken int // how many values the operations have looked at so far
+	stepsTaken int // the number of steps of the operations so far; see maxSteps
 }
 
-// maxSteps bounds how many values the operations of one request may look at. Looking at so many
-// values takes about one second.
+// maxSteps is the largest number of steps that the operations of one request may take. A step is
+// about one comparison with a value. So many steps take about one second.
 const maxSteps = 10_000_000
 
-// stepsPerKeyLookup is the number of steps that count for finding a value in a list by its
-// identity. One step is about one comparison.
+// stepsPerKeyLookup is how many steps it counts to find a value in a list by its identityKey.
 const stepsPerKeyLookup = 4
 
-// countSteps adds the cost of an operation to stepsTaken. It returns 413 above maxSteps.
+// countSteps adds the steps of an operation to stepsTaken. old is the value of the attribute before
+// the operation. It returns 413 above maxSteps.
 func (a *applier) countSteps(op Operation, old any) error {
 	each := stepsPerKeyLookup
 	if op.Path.Filter != nil {
@@ -130,8 +131,8 @@ func (a *applier) applyOperation(op Operation) error {
 	return nil
 }
 
-// removeExtension unassigns the attributes of an extension. It keeps readOnly attributes. It
-// returns a mutability error if an immutable attribute is set.
+// removeExtension removes the values of an extension, except those of readOnly attributes. It
+// returns a mutability error if an immutable attribute has a value.
 func (a *applier) removeExtension(p *Path) error {
 	a.ensureCopied(p.URN)
 	m, _ := a.working[p.URN].(map[string]any)
@@ -150,15 +151,16 @@ func (a *applier) removeExtension(p *Path) error {
 	return nil
 }
 
-// recordIgnored records an operation that was understood but had nothing to act on.
+// recordIgnored records an operation that was understood but found nothing to change.
 func (a *applier) recordIgnored(p *Path, reason string) {
 	if len(a.ignored) < maxIgnored {
 		a.ignored = append(a.ignored, Ignored{p.String(), reason})
 	}
 }
 
-// removeHollowElements runs after all operations. It removes the elements that carry no
-// information: the elements that have only a type, a display name or the primary flag.
+// removeHollowElements is called after all operations, for each path of the patch. It removes the
+// hollow elements of the attribute: those that have only a type, a display name or the primary
+// flag. It keeps those that were in the resource before and that the patch did not change.
 func (a *applier) removeHollowElements(p *Path, before Resource) {
 	if p.attr == nil || !p.attr.MultiValued || p.attr.Type != Complex || p.isReadOnly() {
 		return
@@ -195,8 +197,9 @@ func (a *applier) removeHollowElements(p *Path, before Resource) {
 	}
 }
 
-// shouldRemoveElement reports whether an element carries no information. A role or entitlement that
-// has only a display name carries information, unless an operation removed a sub-attribute from it.
+// shouldRemoveElement reports whether an element must be removed because it is hollow. A role or
+// entitlement that has only a display name stays, unless an operation removed a sub-attribute from
+// it.
 func (a *applier) shouldRemoveElement(attr *Attribute, e any) bool {
 	m, ok := e.(map[string]any)
 	if !ok || !isHollow(attr, m) {
@@ -214,8 +217,8 @@ func (a *applier) lostSubAttribute(e any) bool { return a.elementsWithLostSubs[p
 func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
 // checkReadOnlyUnchanged returns a mutability error if an operation on a readOnly attribute sends a
-// value that differs from the value that a GET shows. RFC 7644 §3.5.2 forbids modifying it; sending
-// the same value is no modification.
+// value that differs from the value that a GET shows. RFC 7644 §3.5.2 forbids modifying such an
+// attribute, but sending the same value modifies nothing.
 func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	if err := a.countSteps(op, memberOf(op.Path.container(a.working), op.Path.Name, false)); err != nil {
 		return err
@@ -282,11 +285,12 @@ func isPartOf(attr *Attribute, sent, shown any) bool {
 	return true
 }
 
-// valueAfter returns the attribute's value after an operation.
+// valueAfter returns the attribute's value after an operation. old is its value before, and value
+// the sent value.
 func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if p.attr.Mutability == Immutable && !isUnassigned(old) && (op.Op == "remove" || p.Filter != nil || p.Sub != "" || !sameValue(old, value)) {
-		// RFC 7643 §7: immutable attributes can be set once.
+		// RFC 7643 §7: an immutable attribute that has a value cannot be changed.
 		return nil, Mutability("%s cannot be changed once it is set", p)
 	}
 	switch {
@@ -325,9 +329,10 @@ func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	return kept, nil
 }
 
-// withoutValues returns the list without the sent values, and how many of the sent values were not
-// in it. A sent value with "value" but no type removes every element with that "value". A sent
-// value without "value" removes every element that has all sub-attributes of the sent value.
+// withoutValues returns the list without the sent values. missed is the number of sent values that
+// were not in the list. A sent value with "value" but no type removes every element with that
+// "value". A sent value without "value" removes every element that has all sub-attributes of the
+// sent value.
 func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 	type selector struct {
 		subs  map[string]any
@@ -455,9 +460,10 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 	return old, nil
 }
 
-// removalKeys returns the keys by which a remove finds an element: byValue is made from the
-// sub-attribute value, and byType from value and type together. A key is "" if the element lacks a
-// sub-attribute that the key is made from.
+// removalKeys returns the keys by which a remove finds an element: byValue contains the
+// sub-attribute "value", and byType contains "value" and "type". A key is "" if the element lacks a
+// sub-attribute that it contains. byType is also "" if "value" is immutable, because "value" alone
+// then identifies the element.
 func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	m, ok := e.(map[string]any)
 	sub := attr.Sub("value")
@@ -502,9 +508,9 @@ func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 	return have, a.clearOtherPrimaries(op.Path, have, made)
 }
 
-// addToElement handles an add of a value that the list already has. It copies the sub-attributes of
-// the sent value into the existing element, except immutable sub-attributes that the element
-// already has.
+// addToElement is called for an add of a value that the list already has as an element. It copies
+// the sub-attributes of the sent value into that element, except immutable sub-attributes that the
+// element already has.
 func (a *applier) addToElement(op Operation, element, value any) {
 	m, ok := element.(map[string]any)
 	if !ok {
@@ -519,8 +525,8 @@ func (a *applier) addToElement(op Operation, element, value any) {
 	}
 }
 
-// mergeInto puts the sent sub-attributes into a complex value. RFC 7644 §3.5.2.3: sub-attributes
-// that the operation does not name stay unchanged.
+// mergeInto puts the sent sub-attributes into the complex value m, and returns it. RFC 7644
+// §3.5.2.3: sub-attributes that the operation does not name stay unchanged.
 func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, error) {
 	given, ok := value.(map[string]any)
 	if !ok {
@@ -543,9 +549,9 @@ func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, err
 	return m, nil
 }
 
-// setSub sets a sub-attribute of one complex value; nil unassigns it. If the sub-attribute is
-// "value", refers to another resource and changes, setSub also removes the sub-attributes that
-// described the old resource.
+// setSub sets a sub-attribute of the complex value m; nil removes it. If the sub-attribute is a
+// "value" that refers to another resource, and it changes, setSub also removes the sub-attributes
+// that described the old resource.
 func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
 	p := op.Path
 	old, had := m[sub.Name]
@@ -576,8 +582,8 @@ func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) 
 	return nil
 }
 
-// setSubEverywhere applies an operation on attr.sub, a path without a filter. It changes the
-// sub-attribute of the single value, or of every value of a list.
+// setSubEverywhere applies an operation whose path is a sub-attribute without a filter. It changes
+// the sub-attribute of the single value, or of every value of a list.
 func (a *applier) setSubEverywhere(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if !p.attr.MultiValued {
@@ -623,8 +629,8 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 	return list, nil
 }
 
-// applyToMatches applies an operation on attr[filter] or attr[filter].sub to the elements that
-// match the filter.
+// applyToMatches applies an operation whose path has a filter to the elements that match the
+// filter.
 func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
@@ -698,8 +704,8 @@ func (a *applier) changeMatched(op Operation, list []any, matched []int, value a
 	return list, nil
 }
 
-// elementAfter returns the new form of an element that the filter selected. An add merges the sent
-// value into the element. A replace puts the sent value in the place of the element.
+// elementAfter returns the new form of an element m that the filter selected. An add merges the
+// sent value into the element. A replace puts the sent value in the place of the element.
 func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, error) {
 	if op.Op == "add" {
 		return a.mergeInto(op, m, cloneValue(value))
@@ -749,13 +755,14 @@ func withoutIndexes(list []any, gone []int) []any {
 	return kept
 }
 
-// createElement adds the element that the filter describes. It is called if no element matches the
-// filter. Entra sets emails[type eq "work"].value on users that have no address. For a replace, RFC
-// 7644 §3.5.2.3 demands noTarget instead; only Strict mode follows this.
+// createElement adds the element that the filter describes to the list. It is called if no element
+// matches the filter. For example, Entra sets emails[type eq "work"].value on users that have no
+// address. For a replace, RFC 7644 §3.5.2.3 demands noTarget instead; only Strict mode follows
+// this.
 //
-// createElement returns the list unchanged if the same operation seems to have been applied before:
-// the filter no longer matches the element that the operation changed. A replace of emails[value eq
-// "old"].value is an example.
+// createElement returns the list unchanged if the same operation seems to have been applied before,
+// so that the filter no longer matches the element that the operation changed. An example is a
+// replace of emails[value eq "old"].value.
 func (a *applier) createElement(op Operation, list []any, value any) ([]any, error) {
 	p := op.Path
 	noTarget := NoTarget("%s selects no value", p)
@@ -784,7 +791,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	return list, nil
 }
 
-// elementWith returns a copy of the element e into which the value has been put at the path.
+// elementWith returns a copy of the element e with the value at the path.
 func elementWith(p *Path, e map[string]any, value any) map[string]any {
 	after := cloneMap(e)
 	if p.Sub != "" {
@@ -820,9 +827,9 @@ func primaryIndexes(list []any) []int {
 	return found
 }
 
-// clearOtherPrimaries is called after an operation that may have made values primary; made has the
-// indexes of these values. If there is one, clearOtherPrimaries sets "primary" of all other values
-// to false (RFC 7644 §3.5.2). If there are two, it returns invalidValue.
+// clearOtherPrimaries is called after an operation; made has the indexes of the elements that the
+// operation made primary. If there is one, clearOtherPrimaries sets "primary" of all other elements
+// to false (RFC 7644 §3.5.2). If there are several, it returns invalidValue.
 func (a *applier) clearOtherPrimaries(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil

@@ -12,8 +12,9 @@ import (
 // The resource may have nil for attributes that were sent as null, and markers of type keepExisting
 // for lists that could not be read in full. MergePut removes both.
 //
-// The fixes report each tolerance that Lenient mode used. Strict mode returns an *Error instead.
-// Expected errors are invalidSyntax and invalidValue (RFC 7644 §3.12).
+// In Lenient mode, the fixes report each deviation from the RFC that was tolerated. In Strict mode,
+// Decode returns an *Error for a deviation. The expected errors are invalidSyntax and invalidValue
+// (RFC 7644 §3.12).
 func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	d := reader{mode: m, forReplace: true}
 	r, err := d.readBody(rt, body)
@@ -23,9 +24,9 @@ func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	return r, d.allFixes(), nil
 }
 
-// DecodeNew is Decode for a POST. It also returns invalidValue if a required attribute that is
-// never stored, such as a password, is missing. Validate cannot check this. A PUT may leave such
-// attributes out, because a client may send back the body of a GET.
+// DecodeNew is like Decode, for a POST. It also returns invalidValue if a required attribute that
+// is never stored, such as a password, is missing. Validate cannot check this. A PUT may leave such
+// an attribute out, because a client may send back the body of a GET.
 func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	d := reader{mode: m, forCreate: true}
 	r, err := d.readBody(rt, body)
@@ -112,8 +113,8 @@ func (d *reader) noteUnknownKey(rt *ResourceType, name string) {
 }
 
 // readPathKeys reads the members of a body whose names are paths, such as "name.givenName" or
-// "urn:…:User:department", in the same way as a PATCH. If the body also has the attribute under its
-// plain name, that value is used.
+// "urn:…:User:department", as a PATCH would. If the body also has the attribute under its plain
+// name, readPathKeys ignores the path.
 func (d *reader) readPathKeys(rt *ResourceType, r Resource) (Resource, error) {
 	for _, m := range d.pathKeys {
 		p := patchDecoder{reader: reader{mode: d.mode, forPatch: true}, rt: rt, patch: &Patch{mode: d.mode}, readsKeys: true}
@@ -151,8 +152,8 @@ func (d *reader) readPathKeys(rt *ResourceType, r Resource) (Resource, error) {
 	return r, nil
 }
 
-// readNested reads core attributes that the client sent in an object under the core URN. An
-// attribute that is also at the top level is skipped.
+// readNested reads core attributes that the client sent in an object under the core URN. It skips
+// an attribute that the client also sent at the top level.
 func (d *reader) readNested(rt *ResourceType, r Resource, outer object, raw any) error {
 	o, ok := raw.(object)
 	if !ok {
@@ -178,8 +179,8 @@ func (d *reader) readNested(rt *ResourceType, r Resource, outer object, raw any)
 }
 
 // readMisplaced reads an extension's attribute that the client sent at the top level, as
-// misconfigured Entra jobs do. If the extension's own object has the attribute too, that value is
-// used.
+// misconfigured Entra jobs do. It skips an attribute that the client also sent in the extension's
+// own object.
 func (d *reader) readMisplaced(r Resource, s *Schema, a *Attribute, o object, m member) error {
 	if own, ok := o.get(s.ID); ok {
 		if fields, ok := own.(object); ok {
@@ -253,8 +254,8 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 }
 
 // noKnownNamesError is the error for an object in which every name is unknown. If the server
-// ignored the object, it would report success although nothing was set, and a PUT would even erase
-// the stored value.
+// ignored the object instead, it would report success although nothing was set, and a PUT would
+// even erase the stored value.
 func noKnownNamesError(path AttrPath, names []string) error {
 	place := path.URN
 	if path.Name != "" {
@@ -321,8 +322,8 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath,
 	return nil
 }
 
-// checkHiddenRequired returns invalidValue if the body lacks a required attribute whose value is
-// never stored.
+// checkHiddenRequired returns invalidValue if the body lacks a required attribute that is never
+// stored, because it is hidden.
 func (d *reader) checkHiddenRequired(rt *ResourceType, r Resource) error {
 	var err error
 	eachSchema(rt, func(s *Schema) {
@@ -365,8 +366,8 @@ func (d *reader) checkSchemas(rt *ResourceType, r Resource, o object) error {
 	return d.checkUndeclaredSchemas(rt, r, has)
 }
 
-// checkSchemaURN finds the schema for one URN of the member "schemas" and adds it to the set has.
-// In Strict mode, it returns invalidSyntax for an unknown URN.
+// checkSchemaURN finds the schema with a URN from the member "schemas", and adds it to the set has.
+// For an unknown URN it returns invalidSyntax in Strict mode, and records a fix in Lenient mode.
 func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bool) error {
 	if equalName(urn, rt.Schema.ID) {
 		has[rt.Schema] = true

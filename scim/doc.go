@@ -21,6 +21,12 @@
 // that cannot be understood, the package returns an *Error with the RFC's keyword and a sentence
 // for an administrator. The size and depth of the input are checked before any recursion.
 //
+// Some words have one meaning in the whole package. A name or value is canonical if it has the
+// spelling and the type of the schema. An attribute is unassigned if it has no value (RFC 7643
+// §2.5), and hidden if it is never returned. An element is one value of a multi-valued attribute;
+// it is hollow if it has only sub-attributes that describe a value, such as type, and no value
+// itself. Fold returns the form in which strings are compared if case does not matter.
+//
 // The package does no I/O. Permissions, uniqueness, references to other resources, versions and
 // HTTP are the task of other packages.
 package scim

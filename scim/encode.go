@@ -38,7 +38,7 @@ func Encode(rt *ResourceType, r Resource) []byte {
 	return append(b, '}')
 }
 
-// appendMeta appends the value of meta without location, which Splice adds later.
+// appendMeta appends the value of the attribute meta, without location, which Splice adds later.
 func appendMeta(b []byte, a *Attribute, meta map[string]any) []byte {
 	b = append(b, '{')
 	for _, sub := range a.SubAttributes {
@@ -147,23 +147,23 @@ func appendSorted(b []byte, v any) []byte {
 	return append(b, "null"...)
 }
 
-// UnstoredParts holds the parts of a resource that the server adds to each answer, because the
-// stored document does not have them. Splice adds them.
+// UnstoredParts holds the parts of a resource that are not in the stored document. Splice adds them
+// to an answer.
 type UnstoredParts struct {
 	Groups   []byte // the value of the attribute "groups" as a JSON array; nil if the answer has none
 	Version  string // the value that replaces meta.version; "" keeps the stored version
 	Location string // the value of meta.location; "" if the answer has none
 }
 
-// Splice adds "groups" before meta, and sets version and location inside meta. doc must come from
-// Encode. Splice does not parse it: it relies on meta being the last member of the document, and
-// version the last member of meta. A document without meta gets only groups. A document without
-// meta.version gets no version.
+// Splice returns a stored document with the parts in add: "groups" before meta, and version and
+// location inside meta. doc must come from Encode. Splice does not parse it: it relies on meta
+// being the last member of the document, and version the last member of meta. A document without
+// meta gets only groups. A document without meta.version gets no version.
 func Splice(doc []byte, add UnstoredParts) []byte {
 	return AppendSpliced(make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32), doc, add)
 }
 
-// AppendSpliced is Splice, but appends the result to out.
+// AppendSpliced is like Splice, but appends the result to out.
 func AppendSpliced(out, doc []byte, add UnstoredParts) []byte {
 	before, after := SplitBeforeMeta(doc)
 	switch {
@@ -205,14 +205,16 @@ func AppendSpliced(out, doc []byte, add UnstoredParts) []byte {
 // spelling of names. It returns invalidSyntax for bytes that are not a JSON object.
 func Parse(doc []byte) (Resource, error) { return parse(doc, nil) }
 
-// ParseAttributes is Parse for only some attributes and extensions; the case of names does not
-// matter. It skips all other members without allocating or checking their values.
+// ParseAttributes is like Parse, but reads only the attributes and extensions with these names, in
+// any case. It skips all other members without allocating or checking their values.
 func ParseAttributes(doc []byte, names []string) (Resource, error) {
 	return parse(doc, func(name string) bool {
 		return slices.ContainsFunc(names, func(wanted string) bool { return equalName(name, wanted) })
 	})
 }
 
+// parse reads the top-level members of a document whose names are wanted. If wanted is nil, it
+// reads all.
 func parse(doc []byte, wanted func(name string) bool) (Resource, error) {
 	sc := scanner{text: string(doc), asMaps: true, isWanted: wanted}
 	v, err := sc.readDocument()

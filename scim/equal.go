@@ -26,6 +26,7 @@ func equalMaps(a, b map[string]any, top bool) bool {
 	return true
 }
 
+// equalValues reports whether two values are equal, as Equal does.
 func equalValues(a, b any) bool {
 	switch x := a.(type) {
 	case map[string]any:
@@ -67,6 +68,7 @@ func equalLists(a, b []any) bool {
 	return true
 }
 
+// equalInOrder reports whether two lists of the same length have equal elements in the same order.
 func equalInOrder(a, b []any) bool {
 	for i := range a {
 		if !equalValues(a[i], b[i]) {
@@ -87,7 +89,7 @@ func elementKeys(list []any) map[string]bool {
 	return keys
 }
 
-// EqualValues reports whether two values of one attribute are equal, as Equal does.
+// EqualValues reports whether two values of one attribute are equal, in the sense of Equal.
 func EqualValues(a, b any) bool { return equalValues(a, b) }
 
 // sameValue reports whether two values of an attribute are equal.

@@ -52,8 +52,8 @@ func withFullStop(s string) string {
 	return s + "."
 }
 
-// formatMessage is fmt.Sprintf, but if there are no arguments, it returns the format unchanged, so
-// that it may contain percent signs.
+// formatMessage is like fmt.Sprintf. But if there are no arguments, it returns the format
+// unchanged, so that such a format may contain percent signs.
 func formatMessage(format string, args []any) string {
 	if len(args) == 0 {
 		return format
@@ -102,7 +102,8 @@ func InvalidVers(format string, args ...any) *Error {
 	return newError(400, "invalidVers", format, args)
 }
 
-// Sensitive returns error 403: the request filters or sorts by an attribute that is never returned.
+// Sensitive returns error 403: the request filters or sorts by a hidden attribute, which would
+// reveal its values.
 func Sensitive(format string, args ...any) *Error {
 	return newError(403, "sensitive", format, args)
 }
@@ -155,7 +156,7 @@ func UnsupportedMediaType(format string, args ...any) *Error {
 // TooManyRequests returns error 429: the client must wait before its next request.
 func TooManyRequests(format string, args ...any) *Error { return newError(429, "", format, args) }
 
-// Internal returns error 500. The detail names the request, never the cause.
+// Internal returns error 500: the server failed. The detail must not name the cause.
 func Internal(format string, args ...any) *Error { return newError(500, "", format, args) }
 
 // NotImplemented returns error 501: the server does not offer this feature.

@@ -1,10 +1,10 @@
 package scim
 
-// Limits of filters: bytes, nested brackets and comparisons.
+// Limits of filters.
 const (
 	MaxFilterBytes = 4096
-	MaxFilterDepth = 16
-	MaxFilterTerms = 64
+	MaxFilterDepth = 16 // how deep brackets may be nested
+	MaxFilterTerms = 64 // the largest number of comparisons
 )
 
 // Op is a comparison operator. RFC 7644 §3.4.2.2 Table 3.
@@ -72,7 +72,9 @@ func Paths(n Node) []AttrPath {
 
 // Node is one of the types And, Or, Not, Compare, Present and ValuePath.
 type Node interface {
-	match(v scope) bool
+	match(v scope) bool // reports whether the node is true for a resource or an element
+	// appendText appends the node as filter text. It adds parentheses if the node binds less
+	// tightly than the precedence parent, that of the node around it.
 	appendText(b []byte, parent int) []byte
 }
 
@@ -94,7 +96,7 @@ type Compare struct {
 	Value any        // the right side: string (also for times and references), bool, int64, float64 or nil
 	Attr  *Attribute // the compared attribute; nil if the filter was parsed without a resource type
 
-	operand operand
+	operand operand // Value, prepared for matching
 }
 
 // Present is the expression "path pr". It is true if the attribute has a value.

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// itoa is strconv.Itoa.
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // newCompare returns the node for "path op literal". It converts the literal to the attribute's
@@ -125,7 +126,7 @@ func (p *filterParser) checkOperator(c Compare) error {
 	return nil
 }
 
-// operand is the right side of a comparison in the form that matching needs.
+// operand is the right side of a comparison in the form that match needs.
 type operand struct {
 	isPrepared bool      // whether the operand has been prepared
 	text       string    // the string; folded unless the comparison is case-sensitive
@@ -133,8 +134,8 @@ type operand struct {
 	isTime     bool
 }
 
-// prepareOperand folds and parses the right side of the comparison. This happens once, so that each
-// match only compares.
+// prepareOperand returns the operand of a comparison. It is called once for each comparison, so
+// that match does not fold or parse the right side for each resource.
 func (c Compare) prepareOperand() operand {
 	o := operand{isPrepared: true}
 	s, ok := c.Value.(string)

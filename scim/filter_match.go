@@ -220,6 +220,7 @@ func compareNumbers(a, b any) (order int, ok bool) {
 	return cmp.Compare(x, y), okX && okY
 }
 
+// asFloat returns a number as float64. ok is false if v is not a number.
 func asFloat(v any) (float64, bool) {
 	switch v := v.(type) {
 	case int64:
@@ -233,18 +234,19 @@ func asFloat(v any) (float64, bool) {
 	return 0, false
 }
 
-// The precedence of the operators, from low to high. String uses it to decide where parentheses are
-// needed.
+// The precedence of the operators, from low to high: how tightly they bind. String uses it to
+// decide where parentheses are needed.
 const (
 	orPrecedence = iota
 	andPrecedence
-	factorPrecedence
+	factorPrecedence // of everything else than "or" and "and"
 )
 
 // String returns the filter as text. Parsing this text gives the same tree.
 func (f *Filter) String() string { return string(f.Root.appendText(nil, orPrecedence)) }
 
-// appendBinary appends "left word right". It adds parentheses if the parent operator binds tighter.
+// appendBinary appends two nodes with the word " and " or " or " between them. level is the
+// precedence of the word. appendBinary adds parentheses if the node around them binds tighter.
 func appendBinary(b []byte, left, right Node, word string, level, parent int) []byte {
 	if parent > level {
 		b = append(b, '(')

@@ -23,8 +23,9 @@ func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) 
 	return &Filter{root}, p.allFixes(), nil
 }
 
-// ParseFilterAnywhere is ParseFilter for a query over several resource types, of which rt is one. A
-// name that rt lacks is no error; the attribute counts as unassigned. RFC 7644 §3.4.2.1.
+// ParseFilterAnywhere is like ParseFilter, for a query over several resource types, of which rt is
+// one. If rt does not have an attribute in the filter, this is no error: the attribute counts as
+// unassigned. RFC 7644 §3.4.2.1.
 func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
 	p := filterParser{text: text, rt: rt, reader: reader{mode: m}, allowUnknown: true}
 	root, err := p.parse()
@@ -46,7 +47,7 @@ type filterParser struct {
 	bracketDepth       int        // how many brackets are open at the current position
 
 	allowUnknown bool // whether a name that rt lacks counts as unassigned instead of being an error
-	unknownName  bool // whether parsing failed only because rt lacks a name
+	unknownName  bool // whether the filter is well formed, but has a name that rt lacks
 }
 
 // parse reads the whole filter and checks that nothing follows it.
@@ -103,7 +104,7 @@ func checkDepth(s string) error {
 	return nil
 }
 
-// failf returns an invalidFilter error at the current position.
+// failf returns an invalidFilter error that names the current position.
 func (p *filterParser) failf(format string, args ...any) error {
 	if p.text == "" {
 		return InvalidFilter("The filter is empty")
@@ -123,6 +124,7 @@ func (p *filterParser) unexpectedError() error {
 	return p.failf("and, or or the end of the filter is expected, not %s", quote(p.nextWord()))
 }
 
+// peek returns the next byte without moving the position, or 0 at the end.
 func (p *filterParser) peek() byte {
 	if p.pos < len(p.text) {
 		return p.text[p.pos]
@@ -130,12 +132,14 @@ func (p *filterParser) peek() byte {
 	return 0
 }
 
+// skipSpaces moves past white space.
 func (p *filterParser) skipSpaces() {
 	for p.pos < len(p.text) && isSpace(p.text[p.pos]) {
 		p.pos++
 	}
 }
 
+// isSpace reports whether a byte is white space in JSON.
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // nextWord returns the characters from the current position to the next space, bracket or double
@@ -173,6 +177,7 @@ func (p *filterParser) parseOr() (Node, error) {
 	return left, err
 }
 
+// parseAnd reads factor *("and" factor).
 func (p *filterParser) parseAnd() (Node, error) {
 	left, err := p.parseFactor()
 	for err == nil && p.skipKeyword("and") {
@@ -184,6 +189,7 @@ func (p *filterParser) parseAnd() (Node, error) {
 	return left, err
 }
 
+// parseFactor reads a filter in parentheses, with or without "not", or one expression.
 func (p *filterParser) parseFactor() (Node, error) {
 	p.skipSpaces()
 	if p.peek() == '(' {
@@ -204,6 +210,7 @@ func (p *filterParser) parseFactor() (Node, error) {
 	return p.parseExpression()
 }
 
+// parseGroup reads a filter in parentheses.
 func (p *filterParser) parseGroup() (Node, error) {
 	// checkDepth has checked the depth already, but it does not recognise strings in single quotes.
 	if p.bracketDepth++; p.bracketDepth > MaxFilterDepth {
@@ -222,12 +229,13 @@ func (p *filterParser) parseGroup() (Node, error) {
 	return n, nil
 }
 
+// tooDeepError is the error for brackets that are nested too deeply.
 func tooDeepError() error {
 	return InvalidFilter("The filter nests brackets deeper than %d", MaxFilterDepth)
 }
 
-// parseExpression reads one of three forms: attribute "pr", attribute operator value, or a value
-// path.
+// parseExpression reads an expression that begins with the name of an attribute: an attribute and
+// "pr", a comparison, or a value path.
 func (p *filterParser) parseExpression() (Node, error) {
 	name := p.nextWord()
 	if name == "" {
@@ -247,7 +255,7 @@ func (p *filterParser) parseExpression() (Node, error) {
 	return p.parseComparison(t.AttrPath, t.leaf())
 }
 
-// resolveAttribute finds the attribute that a name outside value paths stands for.
+// resolveAttribute finds the attribute for a name that is not inside a value path.
 func (p *filterParser) resolveAttribute(name string) (target, error) {
 	t, err := p.resolve(p.rt, name)
 	var unknown *unknownError
@@ -309,8 +317,9 @@ func (p *filterParser) parseInsideValuePath(name string) (Node, error) {
 	return p.parseComparison(path, a)
 }
 
-// parseValuePath reads the rest of attr[filter]. Some clients write a sub-attribute or a comparison
-// after the brackets; it applies to the element that the filter selects.
+// parseValuePath reads the rest of a value path, attribute[filter], after the attribute. Some
+// clients write a sub-attribute or a comparison after the brackets; it applies to the elements that
+// the filter selects.
 func (p *filterParser) parseValuePath(t target) (Node, error) {
 	if t.Sub != "" {
 		return nil, p.failf("%s cannot have a value path", t.AttrPath)
@@ -376,8 +385,8 @@ func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	return name, nil
 }
 
-// elementPath returns the path and the definition of a sub-attribute, relative to one element of
-// the attribute a. If sub is "", it means "value".
+// elementPath returns the path and the definition of a sub-attribute inside one element of the
+// attribute a. If sub is "", it means "value".
 func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribute) {
 	if sub == "" {
 		sub = "value"
@@ -388,7 +397,8 @@ func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribu
 	return AttrPath{Name: sub}, a.Sub(sub)
 }
 
-// operatorFollows reports whether the next word may be an operator: it is neither "and" nor "or".
+// operatorFollows reports whether the next word may be an operator, because it is neither "and" nor
+// "or".
 func (p *filterParser) operatorFollows() bool {
 	start := p.pos
 	p.skipSpaces()
@@ -423,6 +433,7 @@ func (p *filterParser) parseComparison(path AttrPath, a *Attribute) (Node, error
 	return p.newCompare(path, a, operator, lit)
 }
 
+// parseOperator returns the operator with this name, in any case, or "".
 func parseOperator(s string) Op {
 	for _, op := range []Op{Eq, Ne, Co, Sw, Ew, Gt, Ge, Lt, Le} {
 		if equalName(s, string(op)) {
@@ -460,6 +471,7 @@ func (p *filterParser) parseLiteral() (literal, error) {
 	return lit, err
 }
 
+// readQuoted reads a string in double quotes.
 func (p *filterParser) readQuoted() (literal, error) {
 	sc := scanner{text: p.text, pos: p.pos}
 	s, err := sc.readString()

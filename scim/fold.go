@@ -9,9 +9,9 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Fold returns the form in which strings are compared when case does not matter. Two strings are
-// equal if case does not matter exactly when their folds are equal. Stores keep folded values in
-// separate columns, so that the database and Filter.Match find the same resources.
+// Fold returns the form in which strings are compared when case does not matter: two strings count
+// as equal if Fold returns the same for both. Stores keep folded values in separate columns, so
+// that the database and Filter.Match find the same resources.
 //
 // RFC 7644 §5, RFC 7613 §3.2.2: Fold also ignores whether a letter and its accent are one character
 // or two, and whether a character is full-width or half-width.
@@ -35,6 +35,7 @@ func Fold(s string) string {
 	}
 }
 
+// isASCII reports whether a string has only ASCII characters.
 func isASCII(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
@@ -79,6 +80,7 @@ func equalName(a, b string) bool {
 	return true
 }
 
+// lowerByte returns an ASCII letter in lower case, and any other byte unchanged.
 func lowerByte(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'

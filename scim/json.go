@@ -15,11 +15,13 @@ const MaxJSONDepth = 16
 // in case.
 type object []member
 
+// member is one member of an object, with its decoded value.
 type member struct {
 	name  string
 	value any
 }
 
+// get returns the value of the member with a name, in any case.
 func (o object) get(name string) (any, bool) {
 	for _, m := range o {
 		if equalName(m.name, name) {
@@ -85,6 +87,7 @@ func (sc *scanner) syntaxErrorf(format string, args ...any) error {
 	return InvalidSyntax("The body is not readable JSON at line %d, column %d: %s", line, column, formatMessage(format, args))
 }
 
+// skipSpaces moves past white space.
 func (sc *scanner) skipSpaces() {
 	for sc.pos < len(sc.text) {
 		switch sc.text[sc.pos] {
@@ -96,6 +99,7 @@ func (sc *scanner) skipSpaces() {
 	}
 }
 
+// peek returns the next byte without moving past it, or 0 at the end.
 func (sc *scanner) peek() byte {
 	if sc.pos < len(sc.text) {
 		return sc.text[sc.pos]
@@ -103,6 +107,7 @@ func (sc *scanner) peek() byte {
 	return 0
 }
 
+// readValue reads a value of any type.
 func (sc *scanner) readValue() (any, error) {
 	switch c := sc.peek(); {
 	case c == '"':
@@ -147,6 +152,7 @@ func (sc *scanner) enterNested() error {
 	return nil
 }
 
+// readArray reads an array.
 func (sc *scanner) readArray() (any, error) {
 	if err := sc.enterNested(); err != nil {
 		return nil, err
@@ -225,6 +231,7 @@ func (sc *scanner) skipComma() bool {
 	return true
 }
 
+// readObject reads an object.
 func (sc *scanner) readObject() (any, error) {
 	if err := sc.enterNested(); err != nil {
 		return nil, err
@@ -363,6 +370,7 @@ func (sc *scanner) readEscaped(start, i int) (string, error) {
 	return "", sc.syntaxErrorf("a string is not closed")
 }
 
+// readEscape reads one escape in a string, which begins with a backslash.
 func (sc *scanner) readEscape() (rune, error) {
 	if sc.pos+1 >= len(sc.text) {
 		return 0, sc.syntaxErrorf("a string is not closed")
@@ -379,6 +387,7 @@ func (sc *scanner) readEscape() (rune, error) {
 	return rune("\"\\/\b\f\n\r\t"[escape]), nil
 }
 
+// firstRune returns the first character of a string.
 func firstRune(s string) string {
 	_, n := utf8.DecodeRuneInString(s)
 	return s[:n]
@@ -418,6 +427,7 @@ func (sc *scanner) readHexEscape() (rune, bool) {
 	return r, true
 }
 
+// readNumber reads a number.
 func (sc *scanner) readNumber() (any, error) {
 	start := sc.pos
 	n := numberLength(sc.text[start:])
@@ -486,7 +496,8 @@ func AppendString(b []byte, s string) []byte {
 	return append(AppendStringPart(append(b, '"'), s), '"')
 }
 
-// AppendStringPart is AppendString without the quotes, for a JSON string that is made of parts.
+// AppendStringPart is like AppendString, but without the quotes, for a JSON string that is written
+// in several parts.
 func AppendStringPart(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	from := 0
@@ -524,6 +535,7 @@ func AppendStringPart(b []byte, s string) []byte {
 	return append(b, s[from:]...)
 }
 
+// appendFloat appends a number as JSON.
 func appendFloat(b []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(b, "null"...) // JSON has no infinite numbers and no NaN
@@ -534,8 +546,8 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
-// maxQuotedBytes is how many bytes of a client's string a message repeats at most. It is large
-// enough for the URN of an extension followed by an attribute name.
+// maxQuotedBytes is the largest number of bytes of a client's string that a message repeats. It is
+// large enough for the URN of an extension followed by an attribute name.
 const maxQuotedBytes = 128
 
 // quote returns a client's string in double quotes for a message. It cuts a long string.

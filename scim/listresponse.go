@@ -48,6 +48,7 @@ func (l ListResponse) AppendJSON(b []byte) []byte {
 	return append(b, ']', '}')
 }
 
+// appendCursor appends a member with a cursor, unless the cursor is "".
 func appendCursor(b []byte, name, cursor string) []byte {
 	if cursor == "" {
 		return b

@@ -113,8 +113,8 @@ func StringOf(doc []byte, name string) string {
 	return value
 }
 
-// stringOf is StringOf for the beginning of a document. ok is false if the beginning does not
-// contain the member.
+// stringOf does the work of StringOf on the beginning of a document. ok is false if the beginning
+// does not contain the member.
 func stringOf(doc, name string) (value string, ok bool) {
 	sc := scanner{text: doc, pos: 1}
 	for sc.peek() == '"' {
@@ -163,9 +163,9 @@ func RewriteStrings(data []byte, change func(string) string) []byte {
 	}
 }
 
-// SplitBeforeMeta splits a document before its last member, meta. If there is no meta, it splits
-// before the closing brace. The document must come from Encode. The caller can put members that are
-// not stored between the two parts.
+// SplitBeforeMeta splits a document from Encode in two, before its last member, meta. If there is
+// no meta, it splits before the closing brace. So the caller can write members that are not stored
+// between the two parts.
 func SplitBeforeMeta(doc []byte) (before, after []byte) {
 	index := bytes.LastIndex(doc, []byte(`,"meta":{`))
 	if index < 0 {

@@ -19,14 +19,16 @@ func validName(s string) bool {
 	return true
 }
 
+// isLetter reports whether a byte is an ASCII letter.
 func isLetter(c byte) bool { c = lowerByte(c); return 'a' <= c && c <= 'z' }
 
-// target is the attribute or schema that a name in a filter, a path or a JSON key stands for.
+// target is the attribute or schema that is meant by a name in a filter, in a path or as a JSON
+// key.
 type target struct {
 	AttrPath
 	schema *Schema    // the schema whose URN the name contains, or the extension that has the attribute; nil if the name has no URN and is a core or common attribute
-	attr   *Attribute // the attribute; nil for a bare URN, or if there is no resource type
-	sub    *Attribute
+	attr   *Attribute // the attribute; nil for a URN alone, or if there is no resource type
+	sub    *Attribute // the sub-attribute; nil if there is none
 }
 
 // leaf returns the sub-attribute of the target, or the attribute if there is no sub-attribute.
@@ -37,7 +39,7 @@ func (t target) leaf() *Attribute {
 	return t.attr
 }
 
-// unknownError is the error for a name that is well formed but stands for no attribute.
+// unknownError is the error for a well-formed name that no attribute has.
 type unknownError struct{ name string }
 
 func (e *unknownError) Error() string { return "there is no attribute " + quote(e.name) }
@@ -47,7 +49,7 @@ type nameError struct{ name string }
 
 func (e *nameError) Error() string { return quote(e.name) + " is not an attribute name" }
 
-// resolve looks up "[URN:]name[.sub]", or a bare URN, in the schemas of rt. If rt is nil, it only
+// resolve looks up "[URN:]name[.sub]", or a URN alone, in the schemas of rt. If rt is nil, it only
 // splits the name. It returns *nameError for a malformed name and *unknownError for a name that rt
 // lacks.
 func (d *reader) resolve(rt *ResourceType, text string) (target, error) {
@@ -102,8 +104,8 @@ func (d *reader) findAttribute(rt *ResourceType, t *target, text string) error {
 }
 
 // splitURN splits a name after the URN of a schema of rt. rest is the part after the URN and its
-// colon. found is false if the name does not begin with such a URN. splitURN searches for the known
-// URNs, because a URN itself contains colons and dots ("2.0").
+// colon. found is false if the name does not begin with such a URN. splitURN compares the name with
+// the URNs of all schemas, because a URN itself contains colons and dots ("2.0").
 func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string, found bool) {
 	if rt == nil || strings.IndexByte(text, ':') < 0 {
 		return target{}, text, false
@@ -159,7 +161,7 @@ func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 	return best, length
 }
 
-// maxURNBytes is the length of the longest URN that is accepted.
+// maxURNBytes is the largest accepted length of a URN.
 const maxURNBytes = 256
 
 // eachSchema calls f for the core schema of a type and then for the schema of each extension.
@@ -170,9 +172,9 @@ func eachSchema(rt *ResourceType, f func(*Schema)) {
 	}
 }
 
-// schemaForMisspelledURN returns the schema that a wrong URN most likely means. The URN may lack a
-// colon, as "…enterprise:2.0User" in Microsoft's documentation, or may be from SCIM 1.x or a draft,
-// as in OneLogin's templates. It returns nil if there is no such schema.
+// schemaForMisspelledURN returns the schema that is most likely meant by a wrong URN. The URN may
+// lack a colon, as "…enterprise:2.0User" in Microsoft's documentation, or may be from SCIM 1.x or a
+// draft, as in OneLogin's templates. It returns nil if no schema is likely.
 func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 	if !strings.HasPrefix(lowerName(urn), "urn:") {
 		return nil
@@ -196,6 +198,7 @@ func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 	return nil
 }
 
+// withoutColons returns a URN in lower case and without colons, to compare it with misspelled ones.
 func withoutColons(urn string) string { return strings.ReplaceAll(lowerName(urn), ":", "") }
 
 // splitLastColon splits a name with an unknown URN at the last colon (RFC 7644 §3.10). If the name

@@ -7,16 +7,16 @@ import (
 
 // Limits of a PATCH request.
 const (
-	MaxPatchOperations = 1000  // operations as the client sends them
-	MaxPatchValues     = 10000 // values of one multi-valued attribute in one operation
-	MaxPatchChanges    = 5000  // operations, counted after operations without a path have been split
+	MaxPatchOperations = 1000  // the largest number of operations that the client sends
+	MaxPatchValues     = 10000 // the largest number of values of one multi-valued attribute in one operation
+	MaxPatchChanges    = 5000  // the largest number of operations after those without a path have been split
 )
 
 // maxIgnored is how many ignored parts of one request the request log lists.
 const maxIgnored = 50
 
-// Patch is a PATCH request that DecodePatch has read for a resource type. If an operation has no
-// path, each key of its value becomes an operation of its own here.
+// Patch is a PATCH request that DecodePatch has read for a resource type. If an operation of the
+// request has no path, Operations has an operation for each key of its value instead.
 type Patch struct {
 	Operations []Operation
 
@@ -26,9 +26,9 @@ type Patch struct {
 	shownForms     []Resource // the forms in which a GET may show the resource
 }
 
-// SetShownForms tells the patch the forms in which a GET may show the resource. They include parts
-// that are not stored, such as groups. A readOnly value that equals the value in one of the forms
-// counts as unchanged, not as an error.
+// SetShownForms gives the patch the resource in each form in which a GET may show it. The forms
+// include parts that are not stored, such as groups. If the patch sets a readOnly attribute to the
+// value in one of the forms, this counts as unchanged, not as an error.
 func (p *Patch) SetShownForms(forms ...Resource) { p.shownForms = forms }
 
 // NeedsShownForms reports whether the patch names readOnly attributes that answers show but
@@ -42,8 +42,8 @@ func (p *Patch) NeedsShownForms() bool {
 	return false
 }
 
-// Addresses reports whether an operation changes the core attribute with that name, or a part of
-// it.
+// Addresses reports whether an operation of the patch is about the core attribute with that name,
+// or about a part of it.
 func (p *Patch) Addresses(name string) bool {
 	for _, op := range p.Operations {
 		if op.Path.URN == "" && equalName(op.Path.Name, name) {
@@ -69,11 +69,11 @@ type Operation struct {
 	// []any removes only these values.
 	Value any
 
-	index   int  // position of the operation in the request, counted from 0
+	index   int  // the position of the operation in the request, counted from 0
 	fromKey bool // whether the client sent the path as a key in the value of an operation without a path
 }
 
-// PatchResult is the outcome of Apply.
+// PatchResult is the result of Patch.Apply.
 type PatchResult struct {
 	Resource Resource
 	Changed  bool // whether the resource differs from the resource before the patch
@@ -103,18 +103,20 @@ func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
 	return d.patch, d.allFixes(), nil
 }
 
+// patchDecoder reads the body of a PATCH into a Patch.
 type patchDecoder struct {
 	reader
 	rt    *ResourceType
 	patch *Patch
 
-	index           int      // position of the current operation, counted from 0
+	index           int      // the position of the current operation, counted from 0
 	readsKeys       bool     // whether the decoder is reading the keys of an operation without a path
 	hasValue        bool     // whether the operation has the member "value", even if it is null
 	understoodCount int      // how many paths of the current operation are known attributes
 	unknownNames    []string // the names in the request that rt lacks
 }
 
+// readRequest reads the whole body.
 func (d *patchDecoder) readRequest(o object) error {
 	if err := d.checkEnvelope(o); err != nil {
 		return err
@@ -164,8 +166,8 @@ func joinQuoted(names []string) string {
 	return b.String()
 }
 
-// withOperationNumber adds the number and the label of the operation to an error, if the request
-// has several operations. of is the number of all operations.
+// withOperationNumber returns an error with the number and the label of the operation in front, if
+// the request has several operations. of is the number of all operations.
 func withOperationNumber(err error, index, of int, label string) error {
 	var e *Error
 	if of < 2 || !errors.As(err, &e) {
@@ -210,6 +212,7 @@ func (d *patchDecoder) checkEnvelope(o object) error {
 	return nil
 }
 
+// readOperation reads one operation of the request.
 func (d *patchDecoder) readOperation(raw any) error {
 	o, ok := raw.(object)
 	if !ok {
@@ -472,7 +475,7 @@ func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 }
 
 // noteNotUnderstood records that an operation is ignored, because the resource type has none of the
-// attributes that its value names. names has the names of these attributes.
+// attributes in its value. names has the names of these attributes.
 func (d *patchDecoder) noteNotUnderstood(p Path, names []string) {
 	d.understoodCount--
 	for _, name := range names {
@@ -537,7 +540,7 @@ func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
 	return d.addOperation(op, p, value)
 }
 
-// hasEmptyValue reports whether an object has the member "value" and this is null or "".
+// hasEmptyValue reports whether an object has a member "value" that is null or "".
 func hasEmptyValue(a *Attribute, raw any) bool {
 	if list, ok := raw.([]any); ok && len(list) == 1 {
 		raw = list[0]
@@ -550,6 +553,7 @@ func hasEmptyValue(a *Attribute, raw any) bool {
 	return given && (v == nil || v == "")
 }
 
+// tooManyValuesError is the error for an operation with n values.
 func tooManyValuesError(p Path, n int) error {
 	return PayloadTooLarge("%s: %d values in one operation; at most %d are allowed", p, n, MaxPatchValues)
 }

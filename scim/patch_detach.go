@@ -1,17 +1,16 @@
 package scim
 
-// Edit is one change of a multi-valued attribute. Two elements are the same if their "value" is
-// equal.
+// Edit is one change of a multi-valued attribute. Two elements count as the same if their "value"
+// is equal.
 type Edit struct {
 	Op     string // "add", "remove" or "replace"; after a "replace", the attribute has exactly Values
 	Values []any  // the elements, without duplicates; for a complex attribute, each is a map[string]any with "value"
 }
 
-// DetachAttribute splits a patch in two: the operations on one multi-valued core attribute become
-// edits, and rest has all other operations. A store that keeps the values as rows can apply edits
-// at a cost that depends only on the number of values in the edits, not on the length of the whole
-// list. The caller must apply the edits in order. Adding a value that exists changes nothing.
-// Removing a value that does not exist changes nothing either.
+// DetachAttribute splits a patch in two: edits has the operations on one multi-valued core
+// attribute, and rest has all other operations. A store that keeps each value in a row of its own
+// can apply the edits without reading the whole list. The caller must apply the edits in order. An
+// edit that adds an existing value, or removes a missing one, changes nothing.
 //
 // ok is false if an operation needs the stored values, because its path has a sub-attribute or a
 // filter on something other than "value". Then the caller must apply the whole patch to the whole

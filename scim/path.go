@@ -14,7 +14,7 @@ type Path struct {
 	Sub    string // the name of the sub-attribute; "" if there is none
 
 	attr *Attribute // the attribute; nil if the path was read without a resource type
-	sub  *Attribute
+	sub  *Attribute // the sub-attribute; nil if there is none
 }
 
 // ParsePath reads a path. Every name in it must be an attribute of rt. If rt is nil, ParsePath
@@ -31,8 +31,8 @@ func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	return p, err
 }
 
-// readPath is ParsePath, but it returns an *unknownError if the path is well formed and rt lacks an
-// attribute in it.
+// readPath does the work of ParsePath. It returns an *unknownError if the path is well formed but
+// rt lacks an attribute in it.
 func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	text = strings.TrimSpace(text)
 	if d.mode == Lenient {
@@ -71,8 +71,8 @@ func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	return d.readFilterPart(rt, p, text, index)
 }
 
-// unknownIfWellFormed returns the error for a path with an unknown name: the syntax error if the
-// path also has one, and otherwise an *unknownError.
+// unknownIfWellFormed returns the error for a path with an unknown name. If the path is also
+// malformed, it returns the error about that. Otherwise it returns an *unknownError.
 func (d *reader) unknownIfWellFormed(text string) error {
 	if _, err := (&reader{mode: d.mode}).readPath(nil, text); err != nil {
 		return err
@@ -217,8 +217,9 @@ func (p Path) subValue(e any) any {
 }
 
 // Set sets the values that the path selects. It creates missing parts: the extension, the complex
-// attribute, and an element for a filter of the form sub eq "x" and …. If value is nil, "" or an
-// empty list, Set unassigns them. value may also be an int, []string or map[string]string.
+// attribute, and an element for a filter such as type eq "work" and primary eq true. If value is
+// nil, "" or an empty list, Set removes the values. value may also be an int, []string or
+// map[string]string.
 //
 // It returns noTarget if a filter matches nothing and does not describe an element to create, and
 // invalidValue if the value does not fit the path.
@@ -299,8 +300,8 @@ func (p Path) valueAfterSet(old, value any) (any, error) {
 	return list, nil
 }
 
-// shapeValue returns a value in the form of the attribute: a list for a multi-valued attribute, an
-// object for a complex attribute.
+// shapeValue returns a value in the form that the attribute needs: a list for a multi-valued
+// attribute, an object for a complex attribute.
 func (p Path) shapeValue(value any) any {
 	if p.attr == nil {
 		return value
@@ -330,6 +331,7 @@ func (p Path) wrapValue(value any) any {
 	return map[string]any{"value": value}
 }
 
+// setSub sets the path's sub-attribute of one complex value.
 func (p Path) setSub(m map[string]any, value any) {
 	key := p.Sub
 	if p.ignoresCase() {
@@ -390,8 +392,8 @@ func (p Path) changedElement(e, value any) any {
 	return m
 }
 
-// elementOf returns a new element that satisfies the filter. ok is false if the filter is not of
-// the form sub eq value and sub eq value ….
+// elementOf returns a new element that satisfies the filter. ok is false unless the filter has only
+// comparisons with eq, joined by "and".
 func elementOf(filter Node) (element map[string]any, ok bool) {
 	m := map[string]any{}
 	if !describeElement(filter, m) || !filter.match(scope{members: m}) {
@@ -400,6 +402,8 @@ func elementOf(filter Node) (element map[string]any, ok bool) {
 	return m, true
 }
 
+// describeElement puts the values that a filter of this form compares with into the element. It
+// returns false for a filter of another form.
 func describeElement(n Node, into map[string]any) bool {
 	switch n := n.(type) {
 	case And:

@@ -2,14 +2,14 @@ package scim
 
 import "strings"
 
-// Projection says which attributes an answer has. RFC 7644 §3.9.
+// Projection says which attributes an answer shows. RFC 7644 §3.9.
 type Projection struct {
 	attributesGiven bool // whether the request has the parameter "attributes"
 	// subsByName has an entry for each attribute that the request names, by name or URN:name. The
 	// entry has the named sub-attributes; nil means the whole attribute.
 	subsByName      map[string]map[string]bool
 	wholeExtensions map[string]bool // the URNs of the extensions that the request names as a whole
-	hasRequestOnly  bool            // whether the type has attributes that are returned only on request
+	hasRequestOnly  bool            // whether the type has attributes that are returned only if a request names them
 	rt              *ResourceType
 }
 
@@ -21,11 +21,11 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projectio
 	if len(wanted) > 0 && len(unwanted) > 0 {
 		return Projection{}, InvalidValue("attributes and excludedAttributes cannot be used together")
 	}
-	p := Projection{
-		attributesGiven: len(wanted) > 0,
-		subsByName:      map[string]map[string]bool{}, wholeExtensions: map[string]bool{},
-		hasRequestOnly: hasRequestOnlyAttributes(rt), rt: rt,
+	p := Projection{attributesGiven: len(wanted) > 0, hasRequestOnly: hasRequestOnlyAttributes(rt), rt: rt}
+	if len(wanted)+len(unwanted) == 0 {
+		return p, nil
 	}
+	p.subsByName, p.wholeExtensions = map[string]map[string]bool{}, map[string]bool{}
 	d := reader{}
 	for _, name := range append(wanted, unwanted...) {
 		t, err := d.resolve(rt, name)
@@ -50,6 +50,7 @@ func splitNames(params []string) []string {
 	return names
 }
 
+// addTarget adds an attribute or an extension that the request names.
 func (p *Projection) addTarget(t target) {
 	if t.Name == "" {
 		if t.URN != "" {
@@ -73,6 +74,7 @@ func (p *Projection) addTarget(t target) {
 	}
 }
 
+// projectionKey returns the key of an attribute in subsByName.
 func projectionKey(urn, name string) string {
 	if urn == "" {
 		return name
@@ -80,6 +82,8 @@ func projectionKey(urn, name string) string {
 	return urn + ":" + name
 }
 
+// hasRequestOnlyAttributes reports whether a type has attributes or sub-attributes that are
+// returned only if a request names them.
 func hasRequestOnlyAttributes(rt *ResourceType) bool {
 	found := false
 	eachSchema(rt, func(s *Schema) {
@@ -93,7 +97,7 @@ func hasRequestOnlyAttributes(rt *ResourceType) bool {
 	return found
 }
 
-// IsDefault reports whether an answer shows the whole stored document.
+// IsDefault reports whether the answer shows the whole stored document.
 func (p Projection) IsDefault() bool {
 	return !p.attributesGiven && len(p.subsByName) == 0 && len(p.wholeExtensions) == 0 && !p.hasRequestOnly
 }
@@ -115,8 +119,8 @@ func (p Projection) Wants(attr string) bool {
 	return p.shows(t.leaf(), t.AttrPath)
 }
 
-// shows reports whether the answer shows an attribute. If path.Sub is set, a is a sub-attribute of
-// an attribute that the answer shows. RFC 7643 §7 "returned", RFC 7644 §3.9.
+// shows reports whether the answer shows the attribute a. If path.Sub is set, a is a sub-attribute
+// of an attribute that the answer shows. RFC 7643 §7 "returned", RFC 7644 §3.9.
 func (p Projection) shows(a *Attribute, path AttrPath) bool {
 	switch {
 	case isHidden(a):
@@ -206,8 +210,8 @@ func (p Projection) projectValue(a *Attribute, path AttrPath, v any) any {
 	return v
 }
 
-// omits reports whether the parameters of the request leave an attribute out. If such an attribute
-// is shown nevertheless because it is always returned, all its default sub-attributes are shown.
+// omits reports whether the parameters of the request leave an attribute out. An attribute that is
+// always returned is shown nevertheless, with all sub-attributes that are returned by default.
 func (p Projection) omits(path AttrPath) bool {
 	subs, named := p.subsByName[projectionKey(path.URN, path.Name)]
 	if p.attributesGiven {
@@ -222,7 +226,7 @@ func (p Projection) Render(rt *ResourceType, doc []byte, add UnstoredParts) ([]b
 	return p.AppendRendered(nil, rt, doc, add)
 }
 
-// AppendRendered is Render, but appends the result to out.
+// AppendRendered is like Render, but appends the result to out.
 func (p Projection) AppendRendered(out []byte, rt *ResourceType, doc []byte, add UnstoredParts) ([]byte, error) {
 	if p.IsDefault() && out == nil {
 		return Splice(doc, add), nil

@@ -5,11 +5,10 @@ package scim
 // value if new leaves them out:
 //
 //   - attributes that a client cannot set;
-//   - attributes that are never shown, or only on request, because a client that sends back the
+//   - attributes that are hidden, or returned only on request, because a client that sends back the
 //     result of a GET has not seen them;
 //   - externalId;
-//   - attributes that are true or false: a PUT without active must not reactivate a deactivated
-//     person.
+//   - boolean attributes: a PUT without active must not reactivate a deactivated person.
 //
 // MergePut returns a mutability error if new changes an immutable attribute that has a value.
 func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
@@ -54,8 +53,8 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 // MergePut adds them to the stored list.
 type keepExisting struct{ list []any }
 
-// keptWhenLeftOut reports whether an attribute keeps its value if a PUT leaves it out. It need not
-// consider readOnly and immutable attributes.
+// keptWhenLeftOut reports whether an attribute keeps its value if a PUT leaves it out. Its callers
+// handle readOnly and immutable attributes before.
 func keptWhenLeftOut(a *Attribute, path AttrPath) bool {
 	return a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && path.URN == ""
 }
@@ -126,9 +125,9 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	return nil
 }
 
-// mergeSubs copies sub-attributes that a PUT cannot set or that the client has not seen from the
-// old value before to the sent value given. It always copies immutable sub-attributes. It copies
-// sub-attributes that are readOnly or returned only on request if "value" is unchanged. For
+// mergeSubs copies those sub-attributes from the old value before to the sent value given that a
+// PUT cannot set or that the client has not seen. It always copies immutable sub-attributes. It
+// copies sub-attributes that are readOnly or returned only on request if "value" is unchanged. For
 // example, the manager's displayName stays if the manager is the same.
 func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)

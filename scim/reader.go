@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// maxFixes is how many tolerances of one request the request log lists.
+// maxFixes is the largest number of fixes of one request that the request log lists.
 const maxFixes = 50
 
 // reader converts the values in a request to the canonical values of a Resource, and records each
-// tolerance that it needed. At most one of forPatch, forReplace and forCreate is set, depending on
-// the kind of the request.
+// deviation from the RFC that it tolerates as a Fix. At most one of forPatch, forReplace and
+// forCreate is set, depending on the kind of the request.
 type reader struct {
 	mode         Mode
 	forPatch     bool // whether the values belong to a PATCH; there, null unassigns a sub-attribute
-	keepHollow   bool // whether to keep elements without content, because a later operation may fill them
+	keepHollow   bool // whether to keep hollow elements, because a later operation may fill them
 	forRemoval   bool // whether the values belong to a remove operation and select the elements to remove
 	forReplace   bool // whether the body belongs to a PUT; there, null means something else than a missing member
 	forCreate    bool // whether the body belongs to a POST; there, no stored value can be lost
@@ -23,10 +23,10 @@ type reader struct {
 	omittedFixes int // how many fixes were not recorded because there were maxFixes already
 
 	notStored []*Attribute // top-level attributes that the client sent but that are never stored
-	pathKeys  []member     // members of the body whose names are paths; they are read last
+	pathKeys  []member     // the members of the body whose names are paths; they are read last
 }
 
-// addFix records a tolerance, up to maxFixes of them.
+// addFix records a fix, up to maxFixes of them.
 func (d *reader) addFix(code, path, format string, args ...any) {
 	if len(d.fixes) == maxFixes {
 		d.omittedFixes++
@@ -45,8 +45,8 @@ func (d *reader) allFixes() []Fix {
 	return d.fixes
 }
 
-// tolerate handles a value of another form than the RFC defines. In Lenient mode it records a fix.
-// In Strict mode it returns invalidValue with the expected form, want.
+// tolerate is called for a value whose form deviates from the RFC. In Lenient mode it records a
+// fix. In Strict mode it returns invalidValue, which names the expected form in want.
 func (d *reader) tolerate(code string, path AttrPath, want string, raw any, format string, args ...any) error {
 	if d.mode == Strict {
 		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", path, want, describeValue(raw))
@@ -58,10 +58,10 @@ func (d *reader) tolerate(code string, path AttrPath, want string, raw any, form
 // readValue returns one of these types if it could not read a value in full. Callers must not treat
 // such a value as empty and erase the stored value.
 type (
-	// notUnderstood is the result for a value that has content but no known name. names has its
-	// names.
+	// notUnderstood is the result for an object with content, of which no name is known. names has
+	// its names.
 	notUnderstood struct{ names []string }
-	// hollowList is the result for a list whose elements all have no content, such as
+	// hollowList is the result for a list of which no element has content, such as
 	// [{"value":null}].
 	hollowList struct{}
 	// partlyRead is the result for a list of which only some elements were understood. list has
@@ -104,8 +104,8 @@ func (d *reader) readEmptyString(a *Attribute, path AttrPath) (any, error) {
 	return nil, nil
 }
 
-// grantsRights reports whether the elements of an attribute give rights to people: members, roles
-// and entitlements. The reader never guesses the meaning of such elements.
+// grantsRights reports whether an attribute is members, roles or entitlements, whose elements give
+// rights to people. The reader never guesses the meaning of such elements.
 func grantsRights(a *Attribute, path AttrPath) bool {
 	return a.MultiValued && path.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
 }
@@ -130,7 +130,7 @@ func (d *reader) readList(a *Attribute, path AttrPath, raw any) (any, error) {
 	}
 	list := make([]any, 0, len(items))
 	var names []string
-	hollow := 0 // number of objects without content
+	hollow := 0 // the number of elements without content
 	for i, item := range items {
 		v, err := d.readElement(a, path, item, i+1)
 		if err != nil {
@@ -163,8 +163,8 @@ func (d *reader) readList(a *Attribute, path AttrPath, raw any) (any, error) {
 	return partlyRead{list, names}, nil
 }
 
-// wrappedList returns the list inside {"members": […]}. Salesforce documents this form in the place
-// of the list itself.
+// wrappedList returns the list inside an object such as {"members": […]}, which Salesforce
+// documents as the value of members, in place of the list itself. ok is false for any other value.
 func wrappedList(a *Attribute, raw any) (list any, ok bool) {
 	o, ok := raw.(object)
 	if !ok || len(o) != 1 || !equalName(o[0].name, a.Name) || a.Sub(o[0].name) != nil {
@@ -201,7 +201,7 @@ func (d *reader) readElement(a *Attribute, path AttrPath, raw any, number int) (
 }
 
 // identifiesTarget reports whether a value of members, roles or entitlements says which user,
-// group, role or entitlement it means. If the value only selects elements to remove, the type of a
+// group, role or entitlement is meant. If the value only selects elements to remove, the type of a
 // role or entitlement is enough.
 func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 	m, ok := v.(map[string]any)
@@ -227,8 +227,7 @@ func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 // isReadWrite reports whether a sub-attribute exists and can be set more than once.
 func (a *Attribute) isReadWrite() bool { return a != nil && a.Mutability == ReadWrite }
 
-// unidentifiedError returns the error for a value of members, roles or entitlements that does not
-// say which user, group, role or entitlement it means.
+// unidentifiedError returns the error for a value for which identifiesTarget is false.
 func unidentifiedError(a *Attribute, path AttrPath, raw any, number int) error {
 	what := "has no content"
 	o, _ := raw.(object)
@@ -248,8 +247,8 @@ func unidentifiedError(a *Attribute, path AttrPath, raw any, number int) error {
 	return InvalidValue("%s: value %d %s. Each value must say what it refers to in %s", path, number, what, by)
 }
 
-// isHollow reports whether a value of a list has no content: it has only the descriptive
-// sub-attributes type, primary and display.
+// isHollow reports whether an element has no content: it has no other sub-attributes than type,
+// primary and display, which only describe a value.
 func isHollow(a *Attribute, m map[string]any) bool {
 	hasOwn := false // whether the attribute has a sub-attribute that carries content
 	for _, sub := range a.SubAttributes {
@@ -349,7 +348,7 @@ func requiresExactForm(a *Attribute, path AttrPath) bool {
 
 // unwrapValue returns the "value" of an object such as {"$ref": null, "value": "False"}.
 // Microsoft's library and scripts for other products send a simple value in this form. ok is false
-// for other objects.
+// for an object with other members.
 func (d *reader) unwrapValue(path AttrPath, o object) (value any, ok bool) {
 	for _, m := range o {
 		if !equalName(m.name, "value") && !equalName(m.name, "$ref") && !equalName(m.name, "display") && !equalName(m.name, "type") {
@@ -459,8 +458,8 @@ func parseBoolean(s string) (value, ok bool) {
 	return false, false
 }
 
-// readNumber reads a number, or a string that contains a number. read converts its text to a value.
-// want describes the expected number for messages.
+// readNumber reads a number, or a string that contains a number. The argument read converts the
+// text of the number to a value. want describes the expected number for messages.
 func (d *reader) readNumber(path AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
 	switch raw := raw.(type) {
 	case number:
@@ -560,8 +559,8 @@ func allUnassigned(m map[string]any) bool {
 	return true
 }
 
-// findSub returns the sub-attribute that the member name of the object o stands for, or nil. Strict
-// mode returns invalidSyntax for an unknown name.
+// findSub returns the sub-attribute for a member of the object o with this name, or nil if there is
+// none. In Strict mode it returns invalidSyntax for an unknown name.
 func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*Attribute, error) {
 	if sub := a.Sub(name); sub != nil {
 		return sub, nil
@@ -595,11 +594,11 @@ func (d *reader) readStringAsComplex(a *Attribute, path AttrPath, s string) (any
 	return d.readComplex(a, path, object{{"value", s}})
 }
 
-// expandJSONString handles an object whose "value" is a string with a JSON object inside, as Entra
-// sends app roles: {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. It returns
-// an object with the inner value and display. Clients also send other attributes with a "value",
-// such as the manager, in this form. The id of a member is never read from such a string. Any other
-// object is returned unchanged.
+// expandJSONString is for an object whose "value" is a string that contains a JSON object. Entra
+// sends app roles so: {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. Clients
+// also send other attributes with a "value", such as the manager, in this form. expandJSONString
+// returns an object with the value and the display name of the inner object. It returns any other
+// object unchanged, and also a member of a group, whose id is never read from such a string.
 func (d *reader) expandJSONString(a *Attribute, path AttrPath, o object) object {
 	sub := a.Sub("value")
 	if d.mode == Strict || sub == nil || sub.Type != String || requiresExactForm(sub, AttrPath{path.URN, path.Name, sub.Name}) {

@@ -21,6 +21,7 @@ var standardRegistry = sync.OnceValue(func() *Registry {
 	return newRegistry([]*ResourceType{UserType(), GroupType()})
 })
 
+// newRegistry returns the registry with these types.
 func newRegistry(types []*ResourceType) *Registry {
 	g := &Registry{types: types}
 	for _, rt := range types {
@@ -95,7 +96,8 @@ func (g *Registry) Schema(urn string) (*Schema, bool) {
 	return nil, false
 }
 
-// maxCachedRegistries is how many registries a Registries caches. Above it, the cache is emptied.
+// maxCachedRegistries is the largest number of registries in the cache of a Registries. If a
+// further one is needed, the cache is emptied.
 const maxCachedRegistries = 256
 
 // Registries caches registries by the content of their documents. Without it, a site's own schemas
@@ -106,12 +108,13 @@ type Registries struct {
 	cached map[uint64]cachedRegistry // the cached registries by the hash of their documents
 }
 
+// cachedRegistry is a registry with the document from which it was made.
 type cachedRegistry struct {
 	doc      []byte
 	registry *Registry
 }
 
-// Get is NewRegistry with a cache. The caller must not change doc after the call.
+// Get is like NewRegistry, but uses the cache. The caller must not change doc after the call.
 func (c *Registries) Get(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
 		return standardRegistry(), nil
@@ -135,6 +138,7 @@ func (c *Registries) Get(doc []byte) (*Registry, error) {
 	return g, nil
 }
 
+// find returns the cached registry for a document, or nil.
 func (c *Registries) find(doc []byte) *Registry {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -5,20 +5,21 @@ import (
 	"slices"
 )
 
-// Loss is a difference between two registries that can harm stored resources: the new schemas have
-// no attribute for some of their values, or some values break the new rules.
-type Loss struct {
+// SchemaDifference is a difference between two registries, the old and the next one, that can harm
+// stored resources: the next schemas have no attribute for some of their values, or some values
+// break the new rules.
+type SchemaDifference struct {
 	Type   TypeName
 	Path   AttrPath // the attribute; the whole extension if Name is ""; the whole type if URN is "" too
 	Reason string   // the difference in words, such as "is removed" or "becomes required"
 
-	affectsMissing bool       // whether the loss affects the resources without a value instead of those with a value
+	affectsMissing bool       // whether the difference harms the resources without a value, instead of those with a value
 	newForm        *Attribute // the new definition of the attribute if its values stay valid but are compared in another way; otherwise nil
 }
 
-// Subject returns the name of the part that changes, such as "urn:example:Badge:color.code of
-// User".
-func (l Loss) Subject() string {
+// Subject returns the name of what differs: an attribute such as "urn:example:Badge:color.code of
+// User", an extension, or a resource type.
+func (l SchemaDifference) Subject() string {
 	switch {
 	case l.Path == AttrPath{}:
 		return "the resource type " + string(l.Type)
@@ -28,20 +29,21 @@ func (l Loss) Subject() string {
 	return l.Path.String() + " of " + string(l.Type)
 }
 
-// AffectsMissing reports whether the loss affects the resources without a value instead of those
-// with a value.
-func (l Loss) AffectsMissing() bool { return l.affectsMissing }
+// AffectsMissing reports whether the difference harms the resources without a value, instead of
+// those with a value. This is so if the value becomes required.
+func (l SchemaDifference) AffectsMissing() bool { return l.affectsMissing }
 
-// AffectsWholeType reports whether the loss affects all resources of the type.
-func (l Loss) AffectsWholeType() bool { return l.Path == AttrPath{} }
+// AffectsWholeType reports whether the difference harms all resources of the type.
+func (l SchemaDifference) AffectsWholeType() bool { return l.Path == AttrPath{} }
 
-// KeepsValues reports whether every single value stays valid and only the comparison of values
-// changes.
-func (l Loss) KeepsValues() bool { return l.newForm != nil }
+// KeepsValues reports whether each value stays valid by itself, and only the comparison of values
+// changes, such as for an attribute that becomes unique.
+func (l SchemaDifference) KeepsValues() bool { return l.newForm != nil }
 
-// DropValues removes from a stored resource the values that the loss affects, and reports whether
-// there were any. It removes nothing when AffectsMissing, KeepsValues or AffectsWholeType is true.
-func (l Loss) DropValues(r Resource) bool {
+// DropValues removes the values that the difference makes invalid from a stored resource, and
+// reports whether there were any. It removes nothing when AffectsMissing, KeepsValues or
+// AffectsWholeType is true.
+func (l SchemaDifference) DropValues(r Resource) bool {
 	if l.affectsMissing || l.KeepsValues() || l.AffectsWholeType() || !l.Affects(r) {
 		return false
 	}
@@ -63,7 +65,7 @@ func (l Loss) DropValues(r Resource) bool {
 // ElementKeys is for an attribute that becomes unique. It returns a key for each element of the
 // attribute in a resource. Elements with the same key break the new rule. The key of an element
 // without a value is "". If the attribute does not become unique, the result is nil.
-func (l Loss) ElementKeys(r Resource) []string {
+func (l SchemaDifference) ElementKeys(r Resource) []string {
 	if !l.KeepsValues() || l.newForm.Uniqueness == UniquenessNone {
 		return nil
 	}
@@ -83,7 +85,7 @@ func (l Loss) ElementKeys(r Resource) []string {
 // DropElement removes the value at a path from the element with this index. A single value has the
 // index 0.
 func DropElement(r Resource, path AttrPath, element int) {
-	l := Loss{Path: path}
+	l := SchemaDifference{Path: path}
 	m := l.memberMap(r)
 	list, isList := m[path.Name].([]any)
 	switch {
@@ -101,7 +103,7 @@ func DropElement(r Resource, path AttrPath, element int) {
 
 // memberMap returns the map that has the attribute as a member: the resource or an extension. It
 // returns nil if the resource does not have the extension.
-func (l Loss) memberMap(r Resource) map[string]any {
+func (l SchemaDifference) memberMap(r Resource) map[string]any {
 	if l.Path.URN == "" {
 		return r
 	}
@@ -111,7 +113,7 @@ func (l Loss) memberMap(r Resource) map[string]any {
 
 // removeEmpty removes empty elements of the attribute, the attribute if it is empty, and the
 // extension if it is empty.
-func (l Loss) removeEmpty(r Resource) {
+func (l SchemaDifference) removeEmpty(r Resource) {
 	m := l.memberMap(r)
 	if list, ok := m[l.Path.Name].([]any); ok {
 		m[l.Path.Name] = slices.DeleteFunc(list, isUnassigned)
@@ -124,14 +126,15 @@ func (l Loss) removeEmpty(r Resource) {
 	}
 }
 
+// dropSub deletes a sub-attribute of a complex value.
 func dropSub(v any, sub string) {
 	if m, ok := v.(map[string]any); ok {
 		delete(m, sub)
 	}
 }
 
-// Affects reports whether the loss harms a stored resource of the type.
-func (l Loss) Affects(r Resource) bool {
+// Affects reports whether the difference harms a stored resource of the type.
+func (l SchemaDifference) Affects(r Resource) bool {
 	if l.AffectsWholeType() {
 		return true
 	}
@@ -155,8 +158,9 @@ func (l Loss) Affects(r Resource) bool {
 	})
 }
 
-// NoLongerUnique lists the attributes that are unique in this registry but not in the next one.
-func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
+// NoLongerUnique lists the attributes that are unique in this registry but not in the next one,
+// each as a SchemaDifference.
+func (g *Registry) NoLongerUnique(next *Registry) (list []SchemaDifference) {
 	for _, old := range g.types {
 		var still []UniqueAttribute
 		if rt, ok := next.ByName(old.ID); ok {
@@ -164,39 +168,40 @@ func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 		}
 		for _, u := range old.Unique() {
 			if !slices.ContainsFunc(still, func(s UniqueAttribute) bool { return s.Path == u.Path }) {
-				list = append(list, Loss{Type: old.ID, Path: u.Path, Reason: "is no longer unique"})
+				list = append(list, SchemaDifference{Type: old.ID, Path: u.Path, Reason: "is no longer unique"})
 			}
 		}
 	}
 	return list
 }
 
-// Losses lists the differences between this registry and the next one that stored resources may not
-// satisfy. An added attribute or extension is listed only if it is required, because stored
-// resources may not have it.
-func (g *Registry) Losses(next *Registry) []Loss {
-	var losses []Loss
+// BreakingDifferences lists the differences between this registry and the next one that stored
+// resources may not satisfy. An added attribute or extension is listed only if it is required,
+// because stored resources may not have it.
+func (g *Registry) BreakingDifferences(next *Registry) []SchemaDifference {
+	var differences []SchemaDifference
 	for _, old := range g.types {
 		index := slices.IndexFunc(next.types, func(rt *ResourceType) bool { return rt.Name == old.Name })
 		switch {
 		case index < 0:
-			losses = append(losses, Loss{Type: old.ID, Reason: "is removed"})
+			differences = append(differences, SchemaDifference{Type: old.ID, Reason: "is removed"})
 		case next.types[index].Schema.ID != old.Schema.ID:
-			losses = append(losses, Loss{Type: old.ID, Reason: "changes its schema to " + next.types[index].Schema.ID})
+			differences = append(differences, SchemaDifference{Type: old.ID, Reason: "changes its schema to " + next.types[index].Schema.ID})
 		default:
-			losses = append(losses, typeLosses(old, next.types[index])...)
+			differences = append(differences, typeDifferences(old, next.types[index])...)
 		}
 	}
-	return losses
+	return differences
 }
 
-// typeLosses lists the losses between two versions of a resource type.
-func typeLosses(old, next *ResourceType) []Loss {
-	d := lossCollector{typeName: next.ID}
+// typeDifferences lists the differences between two versions of a resource type, for
+// BreakingDifferences.
+func typeDifferences(old, next *ResourceType) []SchemaDifference {
+	d := differenceCollector{typeName: next.ID}
 	d.compareAttributes(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)
 	for _, e := range old.Extensions {
 		if s := next.Extension(e.Schema.ID); s == nil || s.ID != e.Schema.ID {
-			d.addLoss(AttrPath{URN: e.Schema.ID}, "is removed")
+			d.addBreaking(AttrPath{URN: e.Schema.ID}, "is removed")
 		}
 	}
 	for _, e := range next.Extensions {
@@ -208,31 +213,34 @@ func typeLosses(old, next *ResourceType) []Loss {
 			d.compareAttributes(AttrPath{URN: e.Schema.ID}, old.Extensions[was].Schema.Attributes, e.Schema.Attributes)
 		}
 	}
-	return d.losses
+	return d.differences
 }
 
-type lossCollector struct {
-	typeName TypeName
-	losses   []Loss
+// differenceCollector collects the differences between two versions of one resource type.
+type differenceCollector struct {
+	typeName    TypeName
+	differences []SchemaDifference
 }
 
-// addLoss records a loss that makes stored values invalid.
-func (d *lossCollector) addLoss(path AttrPath, format string, args ...any) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
+// addBreaking records a difference that makes stored values invalid.
+func (d *differenceCollector) addBreaking(path AttrPath, format string, args ...any) {
+	d.differences = append(d.differences, SchemaDifference{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
 // addNewComparison records a change after which every value is still valid but is compared in
 // another way.
-func (d *lossCollector) addNewComparison(path AttrPath, next *Attribute, reason string) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, newForm: next})
+func (d *differenceCollector) addNewComparison(path AttrPath, next *Attribute, reason string) {
+	d.differences = append(d.differences, SchemaDifference{Type: d.typeName, Path: path, Reason: reason, newForm: next})
 }
 
 // addRequired records that a value becomes required.
-func (d *lossCollector) addRequired(path AttrPath) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: "becomes required", affectsMissing: true})
+func (d *differenceCollector) addRequired(path AttrPath) {
+	d.differences = append(d.differences, SchemaDifference{Type: d.typeName, Path: path, Reason: "becomes required", affectsMissing: true})
 }
 
-func (d *lossCollector) compareAttributes(path AttrPath, old, next []*Attribute) {
+// compareAttributes records the differences between two versions of a list of attributes. The
+// attributes are those of a schema, or the sub-attributes of the attribute at the path.
+func (d *differenceCollector) compareAttributes(path AttrPath, old, next []*Attribute) {
 	under := func(name string) AttrPath {
 		if path.Name == "" {
 			return AttrPath{URN: path.URN, Name: name}
@@ -242,7 +250,7 @@ func (d *lossCollector) compareAttributes(path AttrPath, old, next []*Attribute)
 	for _, a := range old {
 		b := attributeWithSpelling(next, a.Name)
 		if b == nil {
-			d.addLoss(under(a.Name), "is removed")
+			d.addBreaking(under(a.Name), "is removed")
 			continue
 		}
 		d.compareAttribute(under(a.Name), a, b)
@@ -267,19 +275,19 @@ func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 // compareAttribute records the first difference between two versions of an attribute. It looks
 // first for differences that make values invalid, and then for differences that only change how
 // values are compared.
-func (d *lossCollector) compareAttribute(path AttrPath, a, b *Attribute) {
+func (d *differenceCollector) compareAttribute(path AttrPath, a, b *Attribute) {
 	switch {
 	case a.Type != b.Type:
-		d.addLoss(path, "changes its type from %s to %s", a.Type, b.Type)
+		d.addBreaking(path, "changes its type from %s to %s", a.Type, b.Type)
 		return
 	case a.MultiValued != b.MultiValued && b.MultiValued:
-		d.addLoss(path, "becomes multi-valued")
+		d.addBreaking(path, "becomes multi-valued")
 		return
 	case a.MultiValued != b.MultiValued:
-		d.addLoss(path, "becomes single-valued")
+		d.addBreaking(path, "becomes single-valued")
 		return
 	case !isHidden(a) && isHidden(b):
-		d.addLoss(path, "is no longer returned")
+		d.addBreaking(path, "is no longer returned")
 		return
 	case a.CaseExact != b.CaseExact:
 		d.addNewComparison(path, b, "changes whether case counts (caseExact)")

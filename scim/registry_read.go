@@ -17,8 +17,8 @@ const (
 	maxCanonicalValues   = 500
 	maxNameBytes         = 64
 	maxDescriptionBytes  = 2000
-	maxRegistryProblems  = 30
-	registryURNCharacter = "letters, digits, colons, dots, hyphens and underscores"
+	maxRegistryProblems  = 30                                                       // the largest number of problems in a RegistryError
+	registryURNCharacter = "letters, digits, colons, dots, hyphens and underscores" // the allowed characters of a URN, in words
 )
 
 // Problem is one mistake in a document of schemas.
@@ -59,12 +59,14 @@ type registryReader struct {
 // been read. place is the place of the attribute in the document.
 type reference struct{ place, name string }
 
+// addProblem records a problem at a place of the document.
 func (d *registryReader) addProblem(place, format string, args ...any) {
 	if len(d.problems) < maxRegistryProblems {
 		d.problems = append(d.problems, Problem{place, fmt.Sprintf(format, args...)})
 	}
 }
 
+// readDocument reads the whole document.
 func (d *registryReader) readDocument(doc []byte) {
 	if len(doc) > MaxRegistryBytes {
 		d.addProblem("", "the document has %d bytes; at most %d are read", len(doc), MaxRegistryBytes)
@@ -100,6 +102,7 @@ func (d *registryReader) readDocument(doc []byte) {
 	d.checkReferences()
 }
 
+// readSchema reads one schema of the document.
 func (d *registryReader) readSchema(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
@@ -128,6 +131,7 @@ func (d *registryReader) readSchema(place string, raw any) {
 // the discovery documents.
 var reservedURNs = []string{UserURN, GroupURN, EnterpriseURN, SchemaURN, ResourceTypeURN, ConfigURN}
 
+// checkURN records a problem for a URN that a schema of the document cannot have.
 func (d *registryReader) checkURN(place, urn string) {
 	if urn == "" {
 		d.addProblem(place, "it has no id; give it a URN of its own such as urn:example:params:scim:schemas:Badge:2.0:User")
@@ -202,6 +206,8 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
+// readAttributes reads the attributes of a schema, or the sub-attributes of parent if parent is not
+// nil.
 func (d *registryReader) readAttributes(place string, parent *Attribute, list []any) []*Attribute {
 	var attributes []*Attribute
 	for i, raw := range list {
@@ -226,6 +232,8 @@ func attributePlace(place string, parent *Attribute, name string) string {
 	return place + ", attribute " + name
 }
 
+// readAttribute reads one attribute, which has the index i in its list. It returns nil if it cannot
+// be read.
 func (d *registryReader) readAttribute(place string, i int, parent *Attribute, raw any) *Attribute {
 	o, ok := raw.(object)
 	if !ok {
@@ -263,6 +271,7 @@ func (d *registryReader) readAttribute(place string, i int, parent *Attribute, r
 	return a
 }
 
+// readSubAttributes reads the sub-attributes of the attribute a.
 func (d *registryReader) readSubAttributes(f documentObject, place string, parent, a *Attribute) {
 	list := f.readList("subAttributes", maxSubAttributes)
 	switch {
@@ -281,6 +290,8 @@ func (d *registryReader) readSubAttributes(f documentObject, place string, paren
 // with such names would be ambiguous.
 var reservedWords = []string{"and", "or", "not", "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "true", "false", "null"}
 
+// checkName records a problem for a name that an attribute cannot have. sub says whether it is a
+// sub-attribute.
 func (d *registryReader) checkName(place, name string, sub bool) {
 	switch {
 	case sub && name == "$ref":
@@ -294,6 +305,8 @@ func (d *registryReader) checkName(place, name string, sub bool) {
 	}
 }
 
+// checkCharacteristics records a problem for characteristics of an attribute that do not fit
+// together.
 func (d *registryReader) checkCharacteristics(f documentObject, a *Attribute) {
 	isString := a.Type == String || a.Type == Reference
 	if len(a.CanonicalValues) > 0 && !isString {
@@ -332,6 +345,7 @@ var reservedSegments = []string{"Users", "Groups", "Schemas", "ResourceTypes", "
 // reservedTypes are names with a meaning in the protocol, which a site's own types cannot have.
 var reservedTypes = []string{"Schema", "ResourceType", "ServiceProviderConfig", "Bulk", "Me", "external", "uri"}
 
+// readResourceType reads one resource type of the document.
 func (d *registryReader) readResourceType(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
@@ -368,6 +382,8 @@ func (d *registryReader) readResourceType(place string, raw any) {
 	}
 }
 
+// checkTypeName records a problem for a name that a resource type cannot have. It reports whether
+// the name is allowed.
 func (d *registryReader) checkTypeName(place, name string) bool {
 	g := Registry{types: d.types}
 	_, taken := g.ByName(TypeName(name))
@@ -388,6 +404,7 @@ func (d *registryReader) checkTypeName(place, name string) bool {
 	return false
 }
 
+// readEndpoint reads the endpoint of a resource type. It reports whether the endpoint is allowed.
 func (d *registryReader) readEndpoint(f documentObject, rt *ResourceType) bool {
 	rt.Endpoint = f.readString("endpoint", maxNameBytes+1)
 	segment := strings.TrimPrefix(rt.Endpoint, "/")
@@ -406,6 +423,8 @@ func (d *registryReader) readEndpoint(f documentObject, rt *ResourceType) bool {
 	return false
 }
 
+// readCoreSchema returns the core schema of a resource type, or nil if the document has no such
+// schema.
 func (d *registryReader) readCoreSchema(f documentObject) *Schema {
 	urn := f.readString("schema", maxURNBytes)
 	s := d.schemaByURN[lowerName(urn)]
@@ -415,6 +434,7 @@ func (d *registryReader) readCoreSchema(f documentObject) *Schema {
 	return s
 }
 
+// readExtension reads one entry of the list "extensions".
 func (d *registryReader) readExtension(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
@@ -433,6 +453,7 @@ func (d *registryReader) readExtension(place string, raw any) {
 	d.addExtensions(f, rt)
 }
 
+// addExtensions adds the extension that an object of the document describes to a resource type.
 func (d *registryReader) addExtensions(f documentObject, rt *ResourceType) {
 	urn := f.readString("schema", maxURNBytes)
 	s := d.schemaByURN[lowerName(urn)]
@@ -470,13 +491,14 @@ type documentObject struct {
 	members object
 }
 
+// hasMember reports whether the object has the member, and it is not null.
 func (f documentObject) hasMember(name string) bool {
 	raw, ok := f.members.get(name)
 	return ok && raw != nil
 }
 
-// allowOnly records a problem for each member with another name. Otherwise a misspelled member
-// would be ignored.
+// allowOnly records a problem for each member with another name than these. Otherwise a misspelled
+// member would be ignored.
 func (f documentObject) allowOnly(names ...string) {
 	for _, m := range f.members {
 		if !slices.ContainsFunc(names, func(n string) bool { return equalName(n, m.name) }) {
@@ -485,6 +507,8 @@ func (f documentObject) allowOnly(names ...string) {
 	}
 }
 
+// readString returns a member that must be a string of at most limit bytes, or "" if it is missing
+// or wrong.
 func (f documentObject) readString(name string, limit int) string {
 	raw, _ := f.members.get(name)
 	if raw == nil {
@@ -502,6 +526,8 @@ func (f documentObject) readString(name string, limit int) string {
 	return s
 }
 
+// readChoice returns a member that must be one of the allowed strings, or otherwise if it is
+// missing.
 func (f documentObject) readChoice(name, otherwise string, allowed ...string) string {
 	s := f.readString(name, maxNameBytes)
 	if s == "" {
@@ -514,6 +540,7 @@ func (f documentObject) readChoice(name, otherwise string, allowed ...string) st
 	return otherwise
 }
 
+// readFlag returns a member that must be a boolean, or false if it is missing.
 func (f documentObject) readFlag(name string) bool {
 	raw, _ := f.members.get(name)
 	b, ok := raw.(bool)
@@ -523,6 +550,7 @@ func (f documentObject) readFlag(name string) bool {
 	return b
 }
 
+// readList returns a member that must be a list of at most limit elements, or nil if it is missing.
 func (f documentObject) readList(name string, limit int) []any {
 	raw, _ := f.members.get(name)
 	list, ok := raw.([]any)
@@ -536,6 +564,7 @@ func (f documentObject) readList(name string, limit int) []any {
 	return list
 }
 
+// readStrings is like readList, for a list of strings.
 func (f documentObject) readStrings(name string, limit int) []string {
 	var list []string
 	for _, raw := range f.readList(name, limit) {

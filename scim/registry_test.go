@@ -260,7 +260,7 @@ func TestLosses(t *testing.T) {
 				next = schemaWith(next)
 			}
 			var got []string
-			for _, l := range mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, next)) {
+			for _, l := range mustRegistry(t, schemaWith(all)).BreakingDifferences(mustRegistry(t, next)) {
 				n := 0
 				for _, r := range []Resource{with, without} {
 					if l.Affects(r) {
@@ -277,19 +277,19 @@ func TestLosses(t *testing.T) {
 	t.Run("what strands values comes before what tells them apart", func(t *testing.T) {
 		t.Parallel()
 		next := strings.Replace(all, `"integer"`, `"integer","uniqueness":"server","caseExact":true,"returned":"never"`, 1)
-		l := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
+		l := mustRegistry(t, schemaWith(all)).BreakingDifferences(mustRegistry(t, schemaWith(next)))
 		if len(l) != 1 || l[0].Reason != "is no longer returned" || l[0].KeepsValues() {
 			t.Errorf("got %+v", l)
 		}
 		next = strings.Replace(all, `"complex","subAttributes":[{"name":"color"},`, `"complex","caseExact":true,"subAttributes":[`, 1)
-		l = mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
+		l = mustRegistry(t, schemaWith(all)).BreakingDifferences(mustRegistry(t, schemaWith(next)))
 		if len(l) != 2 || !l[0].KeepsValues() || l[1].Subject() != "urn:example:Test:badge.color of User" {
 			t.Errorf("got %+v", l)
 		}
 	})
 	t.Run("a resource type", func(t *testing.T) {
 		t.Parallel()
-		l := mustRegistry(t, badges).Losses(mustRegistry(t, ""))
+		l := mustRegistry(t, badges).BreakingDifferences(mustRegistry(t, ""))
 		if len(l) != 2 || l[1].Subject() != "the resource type Device" || !l[1].Affects(Resource{}) {
 			t.Errorf("got %+v", l)
 		}
@@ -324,7 +324,7 @@ func TestLossDrop(t *testing.T) {
 			t.Parallel()
 			r := mustParse(t, []byte(have))
 			dropped := false
-			for _, l := range mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(strings.Replace(all, c.from, c.to, 1)))) {
+			for _, l := range mustRegistry(t, schemaWith(all)).BreakingDifferences(mustRegistry(t, schemaWith(strings.Replace(all, c.from, c.to, 1)))) {
 				dropped = l.DropValues(r) || dropped
 			}
 			if diff := cmp.Diff(r, mustParse(t, []byte(c.want))); diff != "" || dropped != (c.want != have) {
@@ -335,7 +335,7 @@ func TestLossDrop(t *testing.T) {
 	t.Run("a removed extension", func(t *testing.T) {
 		t.Parallel()
 		r := mustParse(t, []byte(have))
-		l := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, ""))
+		l := mustRegistry(t, schemaWith(all)).BreakingDifferences(mustRegistry(t, ""))
 		if len(l) != 1 || !l[0].DropValues(r) || l[0].DropValues(r) || r[ext] != nil || r["userName"] != "a" {
 			t.Errorf("got %v by %+v", r, l)
 		}
@@ -359,10 +359,10 @@ func TestLossDrop(t *testing.T) {
 	t.Run("what would be the same", func(t *testing.T) {
 		t.Parallel()
 		next := strings.Replace(strings.Replace(all, `{"name":"color"},{"name":"size","type"`, `{"name":"color","uniqueness":"server"},{"name":"size","type"`, 1), `"tags",`, `"tags","caseExact":true,`, 1)
-		losses := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
+		differences := mustRegistry(t, schemaWith(all)).BreakingDifferences(mustRegistry(t, schemaWith(next)))
 		r := mustParse(t, []byte(strings.Replace(have, "blue", "Red", 1)))
-		if len(losses) != 2 || losses[0].ElementKeys(r) != nil || cmp.Diff(losses[1].ElementKeys(r), []string{"red", "red"}) != "" {
-			t.Errorf("got %+v", losses)
+		if len(differences) != 2 || differences[0].ElementKeys(r) != nil || cmp.Diff(differences[1].ElementKeys(r), []string{"red", "red"}) != "" {
+			t.Errorf("got %+v", differences)
 		}
 	})
 }
@@ -379,8 +379,8 @@ func FuzzNewRegistry(f *testing.F) {
 			}
 			return
 		}
-		if losses := g.Losses(g); len(losses) > 0 {
-			t.Fatalf("%q loses %v against itself", doc, losses)
+		if differences := g.BreakingDifferences(g); len(differences) > 0 {
+			t.Fatalf("%q loses %v against itself", doc, differences)
 		}
 		for _, rt := range g.Types() {
 			checkDecoded(t, rt, body, Lenient)

@@ -50,6 +50,7 @@ func (r Resource) Clone() Resource {
 	return cloneMap(r)
 }
 
+// cloneMap returns a deep copy of a map.
 func cloneMap(m map[string]any) map[string]any {
 	c := make(map[string]any, len(m))
 	for k, v := range m {
@@ -58,6 +59,7 @@ func cloneMap(m map[string]any) map[string]any {
 	return c
 }
 
+// cloneValue returns a deep copy of a value.
 func cloneValue(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

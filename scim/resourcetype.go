@@ -6,6 +6,8 @@ import (
 	"sync"
 )
 
+// The embedded schemas of RFC 7643 in their JSON form.
+//
 //go:embed schemas/user.json
 var userJSON []byte
 
@@ -45,6 +47,7 @@ func UserType() *ResourceType { return userType() }
 // change it.
 func GroupType() *ResourceType { return groupType() }
 
+// mustSchema reads an embedded schema.
 func mustSchema(b []byte) *Schema {
 	s, err := ParseSchema(b)
 	if err != nil {
@@ -108,9 +111,9 @@ func (rt *ResourceType) coreAttribute(name string) *Attribute {
 	return commonSchema().Attribute(name)
 }
 
-// Resolve returns the attribute that a name such as "title", "name.familyName" or
-// "urn:…:User:department" stands for in a filter on a lenient site. sub is the sub-attribute if the
-// name has one. ok is false if the type has no such attribute.
+// Resolve returns the attribute for a name such as "title", "name.familyName" or
+// "urn:…:User:department", as a filter in Lenient mode would find it. sub is the sub-attribute if
+// the name has one. ok is false if the type has no such attribute.
 func (rt *ResourceType) Resolve(name string) (path AttrPath, attr, sub *Attribute, ok bool) {
 	t, err := (&reader{}).resolve(rt, name)
 	return t.AttrPath, t.attr, t.sub, err == nil && t.Name != ""
@@ -147,7 +150,7 @@ func (rt *ResourceType) Unique() []UniqueAttribute {
 // IsUnique reports whether no two resources of a type may have the same value of the attribute.
 //
 // RFC 7643 §2.2: "global" demands more than "server". Rollcall compares values only within one
-// site, so both mean the same here.
+// site, so it treats both alike.
 func (a *Attribute) IsUnique() bool {
 	return a.Type != Complex && a.Returned != ReturnedNever && a.Uniqueness != UniquenessNone
 }

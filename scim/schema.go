@@ -141,10 +141,12 @@ type attributeDocument struct {
 	SubAttributes   []attributeDocument `json:"subAttributes,omitempty"`
 }
 
+// metaDocument is the attribute meta of a schemaDocument.
 type metaDocument struct {
 	ResourceType string `json:"resourceType"`
 }
 
+// schemaDocument is the JSON form of a schema (RFC 7643 §7).
 type schemaDocument struct {
 	Schemas     []string            `json:"schemas,omitempty"`
 	ID          string              `json:"id"`
@@ -172,6 +174,8 @@ func ParseSchema(b []byte) (*Schema, error) {
 	return &Schema{ID: j.ID, Name: j.Name, Description: j.Description, Attributes: attributes}, nil
 }
 
+// parseAttributes converts a list of attributes. parent is the name of the attribute if they are
+// sub-attributes, and "" otherwise.
 func parseAttributes(list []attributeDocument, parent string) ([]*Attribute, error) {
 	var attributes []*Attribute
 	for _, j := range list {
@@ -190,6 +194,7 @@ func parseAttributes(list []attributeDocument, parent string) ([]*Attribute, err
 	return attributes, nil
 }
 
+// parseAttribute converts one attribute with its sub-attributes.
 func parseAttribute(j attributeDocument, parent string) (*Attribute, error) {
 	a := &Attribute{
 		Name: j.Name, Type: j.Type, Description: j.Description, MultiValued: j.MultiValued,
@@ -215,6 +220,7 @@ func parseAttribute(j attributeDocument, parent string) (*Attribute, error) {
 	return a, err
 }
 
+// orDefault returns s, or otherwise if s is empty.
 func orDefault(s, otherwise string) string {
 	if s == "" {
 		return otherwise
@@ -222,6 +228,8 @@ func orDefault(s, otherwise string) string {
 	return s
 }
 
+// checkAttribute returns an error for wrong or contradicting characteristics. subs is the number of
+// sub-attributes.
 func checkAttribute(a *Attribute, parent string, subs int) error {
 	checkOneOf := func(what, got string, allowed ...string) error {
 		if slices.Contains(allowed, got) {
@@ -262,6 +270,7 @@ func (s *Schema) MarshalJSON() ([]byte, error) {
 	})
 }
 
+// attributeDocuments returns the JSON form of attributes.
 func attributeDocuments(list []*Attribute) []attributeDocument {
 	out := make([]attributeDocument, len(list))
 	for i, a := range list {

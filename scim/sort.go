@@ -45,7 +45,7 @@ func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 // ascending order, and first in descending order.
 func (s Sort) Compare(a, b Resource) int { return s.CompareKeys(s.Key(a), s.Key(b)) }
 
-// CompareKeys is Compare for the keys of two resources.
+// CompareKeys is like Compare, for the sort keys of two resources.
 func (s Sort) CompareKeys(a, b string) int {
 	order := cmp.Compare(a, b)
 	if (a == "") != (b == "") {
@@ -57,14 +57,14 @@ func (s Sort) CompareKeys(a, b string) int {
 	return order
 }
 
-// MaxSortKeyBytes is how many bytes of a string count for sorting. Strings that differ only after
-// these bytes sort as equal. This keeps keys short enough for a cursor.
+// MaxSortKeyBytes is how many bytes of a string are used for sorting. Strings that differ only
+// after these bytes sort as equal. So a key is short enough for a cursor.
 const MaxSortKeyBytes = 1000
 
 // Key returns the sort key of a resource. Comparing the bytes of two keys gives the same result as
-// comparing the values of the attribute. A key starts with the kind of its value, because the
-// values may have several kinds: an attribute may have had another type when some of its values
-// were stored. The key of a resource without the attribute is "".
+// comparing the values of the attribute. A key starts with the kind of the value, such as
+// numberKind, because an attribute may have had another type when some of its values were stored.
+// The key of a resource without the attribute is "".
 func (s Sort) Key(r Resource) string {
 	v := s.sortValue(r)
 	if isUnassigned(v) {
@@ -120,11 +120,14 @@ func KeyTime(key string) (t time.Time, ok bool) {
 	return time.Unix(int64(fromBigEndian(b[:8])^signBit), int64(fromBigEndian(b[8:]))).UTC(), true
 }
 
+// signBit is the bit of a 64-bit number that is set for negative numbers.
 const signBit = 1 << 63
 
-// orderedBytes encodes a number. The bytes of two numbers compare in the same way as the numbers.
+// orderedBytes encodes a number as 8 bytes. Comparing the bytes of two numbers gives the same
+// result as comparing the numbers.
 func orderedBytes(n int64) string { return bigEndian(uint64(n) ^ signBit) }
 
+// bigEndian returns the bytes of a number, the most significant byte first.
 func bigEndian(n uint64) string {
 	var b [8]byte
 	for i := range b {
@@ -133,6 +136,7 @@ func bigEndian(n uint64) string {
 	return string(b[:])
 }
 
+// fromBigEndian returns the number with these bytes.
 func fromBigEndian(b string) (n uint64) {
 	for i := range len(b) {
 		n = n<<8 | uint64(b[i])

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// How many bytes DecodeStream keeps in memory at most.
+// Limits of what DecodeStream keeps in memory, in bytes.
 const (
 	MaxStreamedRestBytes    = 1 << 20  // the largest size of the body without the streamed attribute
 	MaxStreamedElementBytes = 64 << 10 // the largest size of one value of the streamed attribute
@@ -25,9 +25,9 @@ type Stream struct {
 	Each func(value any) error
 }
 
-// DecodeStream is Decode or DecodeNew for a body that is read from r. It passes the values of one
-// attribute to s.Each and leaves the attribute out of the resource. named says whether the body had
-// the attribute, even if its list was empty.
+// DecodeStream is like Decode, or like DecodeNew if s.ForCreate is true, for a body that is read
+// from r. It passes the values of one attribute to s.Each and leaves the attribute out of the
+// resource. named says whether the body had the attribute, even with an empty list.
 //
 // If DecodeStream returns an error, the caller must discard the values that Each received. Errors
 // of r are returned unchanged.
@@ -90,8 +90,8 @@ type streamReader struct {
 	gaveValue    bool     // whether Each received a value
 }
 
-// splitBody copies the body to otherParts, with an empty list in the place of the streamed list. It
-// passes the values of the streamed list on. It also copies malformed parts; the mistake is
+// splitBody passes the values of the streamed list to Each, and copies the body to otherParts, with
+// an empty list in the place of the streamed list. It also copies malformed parts; the mistake is
 // reported later, when otherParts is parsed.
 func (d *streamReader) splitBody() error {
 	depth := 0
@@ -196,6 +196,7 @@ func (d *streamReader) splitList() error {
 	return d.readValues()
 }
 
+// ignoreEOF returns nil for io.EOF, and any other error unchanged.
 func ignoreEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return nil
@@ -337,8 +338,8 @@ func (d *streamReader) cutValue() error {
 	}
 }
 
-// withCountingNote adds a note to an error about otherParts. The note says that the line and column
-// in the error do not count the streamed values.
+// withCountingNote returns an error about otherParts with a note. The note says that the line and
+// column in the error do not count the streamed values.
 func (d *streamReader) withCountingNote(err error) error {
 	var e *Error
 	if d.valueNumber == 0 || !errors.As(err, &e) {

@@ -30,6 +30,7 @@ func Validate(rt *ResourceType, r Resource) error {
 	return nil
 }
 
+// validateAll checks the attributes of one schema. m is the map that has them.
 func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 	for _, a := range attributes {
 		path := AttrPath{URN: urn, Name: a.Name}
@@ -56,6 +57,7 @@ func isBlankString(v any) bool {
 	return ok && strings.TrimSpace(s) == ""
 }
 
+// validateAttribute checks the value of one attribute.
 func validateAttribute(a *Attribute, path AttrPath, v any) error {
 	if !a.MultiValued {
 		return validateValue(a, path, v)
@@ -72,6 +74,7 @@ func validateAttribute(a *Attribute, path AttrPath, v any) error {
 	return checkOnePrimary(a, path, list)
 }
 
+// validateValue checks a single value, or one element of a list.
 func validateValue(a *Attribute, path AttrPath, v any) error {
 	ok := true
 	switch a.Type {
@@ -104,6 +107,7 @@ func validateValue(a *Attribute, path AttrPath, v any) error {
 	return nil
 }
 
+// validateSubs checks the sub-attributes of a complex value.
 func validateSubs(a *Attribute, path AttrPath, m map[string]any) error {
 	for _, sub := range a.SubAttributes {
 		path.Sub = sub.Name

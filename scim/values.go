@@ -82,8 +82,8 @@ func withoutDuplicates(a *Attribute, list []any) []any {
 	return kept
 }
 
-// withoutDuplicatesFew is withoutDuplicates for few elements. It compares every pair, which is then
-// faster than a map.
+// withoutDuplicatesFew is like withoutDuplicates, for few elements. It compares every pair, which
+// is faster for few elements than a map.
 func withoutDuplicatesFew(list []any, same elementEquality) []any {
 	kept := list[:0]
 	for _, e := range list {
@@ -110,6 +110,7 @@ func equalityOf(a *Attribute) elementEquality {
 	return elementEquality{}
 }
 
+// key returns a string that is the same for equal elements.
 func (s elementEquality) key(a *Attribute, e any) string {
 	if s.attr == nil {
 		return string(appendSorted(nil, e))
@@ -117,6 +118,7 @@ func (s elementEquality) key(a *Attribute, e any) string {
 	return identityOrContent(a, e)
 }
 
+// equal reports whether two elements are equal.
 func (s elementEquality) equal(x, y any) bool {
 	if s.attr == nil {
 		return equalValues(x, y)

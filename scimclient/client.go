@@ -27,6 +27,7 @@ import (
 // defines them. Without the flag, they have Entra's older form.
 const compliantFlag = "aadOptscim062020"
 
+// mediaType is the Content-Type of SCIM (RFC 7644 §8.1).
 const mediaType = "application/scim+json"
 
 // Client sends requests about users to the SCIM endpoint of one application. Groups returns the
@@ -36,8 +37,8 @@ type Client struct {
 	resourceType *resourceType  // userResource or groupResource
 	groups       *Client        // the client for groups; nil if this is the client for groups
 	listsMembers atomic.Bool    // whether an answer of the application has ever listed the members of a group
-	memberSearch atomic.Int32   // a memberSearch: whether the application can be searched for one member of a group
-	removed      sync.Map       // the members that the last removal from each group named ([]string), by the id of the group
+	memberSearch atomic.Int32   // a value of type memberSearch: whether the application can be searched for one member of a group
+	removed      sync.Map       // the members that the last removal request for each group named ([]string), by the id of the group
 	needsSlash   [2]atomic.Bool // whether the application needs a slash at the end of /Users (index 0) and of /Users/{id} (index 1)
 }
 
@@ -57,9 +58,9 @@ type endpoint struct {
 
 // resourceType holds the differences between requests about users and requests about groups.
 type resourceType struct {
-	path   string // path below the Tenant URL
-	query  string // query string of each read and each search; "" if there is none
-	noun   string // the noun for one object in messages, such as "an account"
+	path   string // the path below the Tenant URL
+	query  string // the query string of each read and each search; "" if there is none
+	noun   string // the words for one object in messages, such as "an account"
 	schema string // the URN of its core schema
 	// newBody returns the body of a create.
 	newBody func(paths *pathCache, changes []provision.Change, d provision.Dialect) ([]byte, error)
@@ -70,9 +71,9 @@ var (
 	groupResource = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", schema: scim.GroupURN, newBody: groupBody}
 )
 
-// contradicts reports whether a resource says that it is of another type: an account instead of a
-// group, or a group instead of an account.
-func (t *resourceType) contradicts(r scim.Resource) bool {
+// isContradictedBy reports whether a resource says that it is of the other type: an account instead
+// of a group, or a group instead of an account.
+func (t *resourceType) isContradictedBy(r scim.Resource) bool {
 	other, otherName := scim.GroupURN, "Group"
 	if t == groupResource {
 		other, otherName = scim.UserURN, "User"
@@ -146,10 +147,10 @@ func hasFlag(query, flag string) bool {
 	return false
 }
 
-// Test searches for an account that cannot exist: its attribute at path equals a random value, such
-// as a GUID. If Test returns nil, the Tenant URL and the token are right, and the application can
-// search by this attribute. Otherwise the error is a *provision.TargetError that says which of
-// these is wrong.
+// Test tests the connection. It searches for an account that cannot exist: its attribute at path
+// equals a random value, such as a GUID. If Test returns nil, the Tenant URL and the token are
+// right, and the application can search by this attribute. Otherwise the error is a
+// *provision.TargetError that says which of these is wrong.
 func (c *Client) Test(ctx context.Context, path string, t provision.AttributeType) error {
 	value, ok := c.randomValue(t)
 	if !ok {
@@ -205,8 +206,9 @@ func (c *Client) listsAccounts(ctx context.Context) bool {
 	return err == nil && a.isSuccess() && a.isList()
 }
 
-// ignoredFilterError is the error for an application that returns accounts although no account has
-// the random value. n is how many accounts it returned, or 0 if it did not say.
+// ignoredFilterError is the error for an application that answers the search of Test with accounts,
+// although no account has the random value. So the application ignores the filter. n is the number
+// of accounts, or 0 if the application did not say.
 func ignoredFilterError(path string, n int64) *provision.TargetError {
 	returned := "accounts"
 	if n > 0 {
@@ -219,8 +221,8 @@ func ignoredFilterError(path string, n int64) *provision.TargetError {
 	return e
 }
 
-// otherAttributes names two attributes that many applications can search by. It leaves out the
-// attribute at path, because a search by it has failed.
+// otherAttributes names two attributes, for an advice, by which many applications can be searched.
+// It leaves out the attribute at path, because a search by it has failed.
 func otherAttributes(path string) string {
 	names := []string{}
 	for _, name := range []string{"userName", "externalId", `emails[type eq "work"].value`} {
@@ -285,7 +287,7 @@ func (c *Client) readList(a answer) (page provision.ObjectPage, err error) {
 		}
 	}
 	for _, o := range page.Objects {
-		if c.resourceType.contradicts(o.Resource) {
+		if c.resourceType.isContradictedBy(o.Resource) {
 			return page, a.notSCIMError(fmt.Sprintf("was asked for %s and answered with a resource of another type", c.resourceType.noun))
 		}
 	}
@@ -322,13 +324,13 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	if !strings.EqualFold(o.ID, id) {
 		return provision.TargetObject{}, a.notSCIMError(fmt.Sprintf("was asked for the account %s and answered with %s", id, o.ID))
 	}
-	if c.resourceType.contradicts(o.Resource) {
+	if c.resourceType.isContradictedBy(o.Resource) {
 		return provision.TargetObject{}, a.notSCIMError(fmt.Sprintf("was asked for %s and answered with a resource of another type", c.resourceType.noun))
 	}
 	return o, nil
 }
 
-// Self returns the id of the account to which the credentials belong. It asks at /Me (RFC 7644
+// Self returns the id of the account to which the client's token belongs. It reads /Me (RFC 7644
 // §3.11), which an application need not have. It returns "" if the application does not tell.
 func (c *Client) Self(ctx context.Context) (string, error) {
 	a, err := c.do(ctx, http.MethodGet, "/Me", "", nil)
@@ -343,7 +345,7 @@ func (c *Client) Self(ctx context.Context) (string, error) {
 	}
 	o, err := a.readAccount()
 	if err != nil {
-		return "", nil //nolint:nilerr // an answer that is no account does not tell either
+		return "", nil //nolint:nilerr // an answer without an account does not tell the id
 	}
 	return o.ID, nil
 }
@@ -356,7 +358,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if a.mayRefuseForm() && c.resourceType == groupResource && !spoken.PlainGroups {
+	if a.mayAcceptOtherForm() && c.resourceType == groupResource && !spoken.PlainGroups {
 		again, err := c.post(ctx, changes, provision.Dialect{PlainGroups: true})
 		if err != nil {
 			return provision.TargetObject{}, err
@@ -383,9 +385,9 @@ func (c *Client) post(ctx context.Context, changes []provision.Change, d provisi
 	return c.do(ctx, http.MethodPost, c.resourceType.path, "", body)
 }
 
-// Patch changes only the given attributes. It returns the account if the application's answer
-// contains it, and otherwise only the id. If the body of a successful answer is something else than
-// this account, Patch returns an error. Any error is a *provision.TargetError.
+// Patch changes the given attributes of an account. It returns the account if the application's
+// answer contains it, and otherwise only the id. It returns an error if the body of a successful
+// answer is not empty and not this account. Any error is a *provision.TargetError.
 func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) (provision.TargetObject, error) {
 	path, err := c.pathOf(id)
 	if err != nil {
@@ -396,7 +398,7 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if a.mayRefuseForm() || a.status == http.StatusInternalServerError {
+	if a.mayAcceptOtherForm() || a.status == http.StatusInternalServerError {
 		for _, other := range c.otherDialects(a, spoken, changes) {
 			again, err := c.patch(ctx, path, changes, other)
 			if err != nil {
@@ -413,20 +415,20 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 		return provision.TargetObject{}, c.refusedWrite(a)
 	}
 	o, err := a.patchedAccount(id)
-	if err == nil && c.resourceType.contradicts(o.Resource) {
+	if err == nil && c.resourceType.isContradictedBy(o.Resource) {
 		return provision.TargetObject{}, a.notSCIMError(fmt.Sprintf("was asked to change %s and answered with a resource of another type", c.resourceType.noun))
 	}
 	return o, err
 }
 
-// mayRefuseForm reports whether the application may have refused only the form of the request, so
-// that another form may be accepted.
-func (a answer) mayRefuseForm() bool {
+// mayAcceptOtherForm reports whether the application refused the request with a status that may
+// mean only its form. Then it may accept the same change in another form.
+func (a answer) mayAcceptOtherForm() bool {
 	return a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity
 }
 
-// refusedWrite returns the error for a write that the application refused. If it refused the write
-// as a duplicate, refusedWrite also adds to the dialect that the application refuses duplicates.
+// refusedWrite returns the error for a write that the application refused. If the reason is a
+// duplicate, refusedWrite also records in the dialect that the application refuses duplicates.
 func (c *Client) refusedWrite(a answer) *provision.TargetError {
 	te := a.toError()
 	if te.Kind == provision.Conflict {
@@ -443,8 +445,8 @@ func (c *Client) Dialect() provision.Dialect {
 	return provision.Dialect{}
 }
 
-// Speak sets the dialect in which the client sends requests. d must come from an earlier call of
-// Dialect for the same application.
+// Speak sets the dialect of the client's requests. d must come from an earlier call of Dialect for
+// the same application.
 func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
 
 // addToDialect adds newly found deviations to the dialect.
@@ -466,12 +468,12 @@ func (c *Client) addToDialect(found provision.Dialect) {
 	}
 }
 
-// otherDialects returns the dialects in which to try the changes again, one after the other, when
-// the application has refused them with the answer a. Many applications refuse the strings "True"
-// and "False", which Entra sends without its flag. Some of them answer 500. Others refuse a path to
-// an element that the account does not have. RFC 7644 §3.5.2.3 allows this. After a 500, the
-// changes may have been carried out. Then only JSON booleans are tried, because sending a boolean
-// twice has no further effect.
+// otherDialects returns the dialects in which to try changes again, one after the other, when the
+// application has refused them with the answer a. Many applications refuse the strings "True" and
+// "False", which Entra sends without its flag; some of these answer 500. Others refuse a path to an
+// element that the account does not have, which RFC 7644 §3.5.2.3 allows. After a 500, the
+// application may have made the changes. Then only JSON booleans are tried, because sending a
+// boolean twice has no further effect.
 func (c *Client) otherDialects(a answer, spoken provision.Dialect, changes []provision.Change) []provision.Dialect {
 	var others []provision.Dialect
 	with := func(change func(d *provision.Dialect)) {
@@ -486,7 +488,7 @@ func (c *Client) otherDialects(a answer, spoken provision.Dialect, changes []pro
 	if booleans {
 		with(func(d *provision.Dialect) { d.Booleans = true })
 	}
-	if !a.mayRefuseForm() {
+	if !a.mayAcceptOtherForm() {
 		return others
 	}
 	if elements {
@@ -517,8 +519,9 @@ func (c *Client) patch(ctx context.Context, path string, changes []provision.Cha
 }
 
 // Delete deletes an account. It succeeds if the application answers 204, or 404 with a SCIM error.
-// Any other successful status proves nothing: then Delete reads the account, which must no longer
-// exist or be inactive. Every error is a *provision.TargetError.
+// Any other successful status does not prove that the account is gone. So Delete then reads the
+// account, and returns an error if it still exists and is active. Every error is a
+// *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := c.pathOf(id)
 	if err != nil {
@@ -533,7 +536,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 		return nil
 	case !a.isSuccess():
 		return a.toError()
-	case a.isPage() || a.isError() || a.isList():
+	case a.isWebPage() || a.isError() || a.isList():
 		return a.unprovenError("a DELETE")
 	}
 	left, err := c.Get(ctx, id)
@@ -577,7 +580,7 @@ func (c *Client) pathOf(id string) (string, error) {
 
 // do sends one request and returns the answer, whatever its status is. If there is no answer, it
 // returns a *provision.TargetError. If the application redirects to the same address with a slash
-// at the end, do repeats the request there. From then on it uses that address.
+// at the end, do repeats the request at that address, and uses it for later requests too.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
 	slash := &c.needsSlash[0]
 	if path != c.resourceType.path {
@@ -640,8 +643,8 @@ func joinQuery(a, b string) string {
 	return a + "&" + b
 }
 
-// url returns the address of a path below the Tenant URL. slash adds a slash at the end of the
-// path.
+// url returns the address of a path below the Tenant URL. slash says whether to add a slash at the
+// end of the path.
 func (c *Client) url(path, query string, slash bool) string {
 	u := c.base + path
 	if slash {
@@ -670,6 +673,7 @@ type answer struct {
 	retryAfter time.Duration // how long the application asks to wait; 0 if it does not say
 }
 
+// isSuccess reports whether the status means that the application accepted the request.
 func (a answer) isSuccess() bool { return a.status >= 200 && a.status < 300 }
 
 // isTransient reports whether the status means that the same request may succeed later.
@@ -757,8 +761,8 @@ func versionOf(r scim.Resource) string {
 	return ""
 }
 
-// maxVersionBytes is the length of the longest version that the client accepts. Longer versions are
-// ignored.
+// maxVersionBytes is the largest length of a resource's version. The client ignores longer
+// versions.
 const maxVersionBytes = 200
 
 // readAccount reads the account in the body of an answer.
@@ -798,15 +802,15 @@ func readID(v any) (string, error) {
 	return id, nil
 }
 
-// maxIDBytes is the length of the longest account id that the client accepts. The database stores
-// and indexes these ids.
+// maxIDBytes is the largest accepted length of an account's id. The database stores and indexes
+// these ids.
 const maxIDBytes = 1_000
 
 // withoutNUL replaces NUL characters with U+FFFD, because not every database can store them.
 func withoutNUL(text string) string { return strings.ReplaceAll(text, "\x00", "\ufffd") }
 
-// resourceValue converts a decoded JSON value to the types of a scim.Resource and replaces NUL in
-// strings. It changes maps and lists in place.
+// resourceValue converts a decoded JSON value to the types that a scim.Resource uses, and replaces
+// NUL in strings. It changes maps and lists in place.
 func resourceValue(v any) any {
 	switch v := v.(type) {
 	case string:

@@ -11,9 +11,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// createBody returns the body for a new account in Entra's form. The body names the enterprise
-// schema even if the account has no enterprise attribute. meta has only the resource type. An
-// account without roles gets an empty list of roles. The work e-mail address is primary.
+// createBody returns the body of a request that creates an account, in Entra's form. The body names
+// the enterprise schema even if the account has no enterprise attribute. The attribute meta has
+// only the resource type. An account without roles gets an empty list of roles. The work e-mail
+// address is primary.
 func createBody(paths *pathCache, changes []provision.Change, _ provision.Dialect) ([]byte, error) {
 	r, err := resourceOf(paths, changes)
 	if err != nil {
@@ -42,7 +43,7 @@ func schemasOf(r scim.Resource) []any {
 	return urns
 }
 
-// resourceOf returns a new resource that has the new values of changes.
+// resourceOf returns a new resource with the new values of the changes.
 func resourceOf(paths *pathCache, changes []provision.Change) (scim.Resource, error) {
 	r := scim.Resource{}
 	for _, ch := range changes {
@@ -57,12 +58,13 @@ func resourceOf(paths *pathCache, changes []provision.Change) (scim.Resource, er
 	return r, nil
 }
 
-// pathCache remembers parsed paths, because every create writes the same ones.
+// pathCache remembers parsed attribute paths, because every create writes the same attributes.
 type pathCache struct {
 	mu     sync.Mutex
 	parsed map[string]scim.Path
 }
 
+// parse returns the parsed path of an attribute.
 func (c *pathCache) parse(text string) (scim.Path, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +100,7 @@ func markPrimary(r scim.Resource) {
 	}
 }
 
-// unwritableError is the error for a target attribute in the mapping that SCIM cannot express.
+// unwritableError is the error for a mapping to an attribute whose path SCIM cannot write.
 func unwritableError(path string, err error) *provision.TargetError {
 	return &provision.TargetError{
 		Kind: provision.Permanent, Code: "SchemaAttributeNotFound", Err: err,

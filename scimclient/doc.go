@@ -7,8 +7,12 @@
 //	            aadOptscim062020 in the Tenant URL, the compliant one
 //	create.go   the body of a new account
 //	written.go  whether a successful answer proves that something was written
-//	problem.go  errors: a kind for the engine, and words for a person
+//	problem.go  errors: a kind for the engine, and words for people
 //
-// The engine decides which requests to send and when, and how to react to an error. The http.Client
-// that is passed in decides which addresses may be reached.
+// Entra's "flag" is aadOptscim062020, which an administrator adds to the Tenant URL. A
+// provision.Dialect lists the deviations from Entra's form that an application has been found to
+// need; the client adds to it when an application refuses a request.
+//
+// The engine of package provision decides which requests to send and when, and how to react to an
+// error. Options.HTTP decides which addresses may be reached.
 package scimclient

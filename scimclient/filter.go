@@ -25,6 +25,7 @@ func filterLiteral(value any) string {
 	return quoteJSON(fmt.Sprint(value))
 }
 
+// quoteJSON returns a string in JSON, without escaping <, > and &.
 func quoteJSON(s string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

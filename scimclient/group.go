@@ -24,9 +24,9 @@ type groupClient struct{ *Client }
 // Groups returns the client for the application's groups.
 func (c *Client) Groups() provision.GroupTarget { return groupClient{c.groups} }
 
-// groupBody returns the body for a new group in Entra's form: two schemas, meta with only the
-// resource type, and no members. If the application is known to refuse the second schema, the body
-// lists only the first.
+// groupBody returns the body of a request that creates a group, in Entra's form: two schemas, meta
+// with only the resource type, and no members. If the dialect says that the application refuses the
+// second schema, the body lists only the first.
 func groupBody(paths *pathCache, changes []provision.Change, d provision.Dialect) ([]byte, error) {
 	r, err := resourceOf(paths, changes)
 	if err != nil {
@@ -50,8 +50,8 @@ func (g groupClient) ListWithMembers(ctx context.Context, start, count int) (pro
 	return g.readList(a)
 }
 
-// AddMembers adds members to a group. It sends one operation that lists all of them. If the
-// application refuses Entra's form, AddMembers tries the plain form.
+// AddMembers adds members to a group with one operation that lists all of them. If the application
+// refuses Entra's form of the operation, AddMembers tries it without "$ref".
 func (g groupClient) AddMembers(ctx context.Context, group string, members []string) error {
 	g.removed.Delete(group)
 	spoken := g.Dialect()
@@ -59,7 +59,7 @@ func (g groupClient) AddMembers(ctx context.Context, group string, members []str
 	if err != nil {
 		return err
 	}
-	if a.mayRefuseForm() && !g.compliant && !spoken.BareMembers {
+	if a.mayAcceptOtherForm() && !g.compliant && !spoken.BareMembers {
 		other := provision.Dialect{BareMembers: true}
 		again, err := g.patchMembers(ctx, group, []operation{g.addMembersOperation(members, other)})
 		if err != nil {
@@ -75,8 +75,8 @@ func (g groupClient) AddMembers(ctx context.Context, group string, members []str
 	return g.checkMemberChange(a, group, members, false)
 }
 
-// addMembersOperation returns the operation that adds members. Without the flag, Entra sends each
-// member with "$ref": null.
+// addMembersOperation returns the operation that adds members. If the Tenant URL has no flag, Entra
+// sends each member with "$ref": null.
 func (g groupClient) addMembersOperation(members []string, d provision.Dialect) operation {
 	if g.compliant {
 		return operation{Op: "add", Path: "members", Value: memberValues(members, false)}
@@ -84,6 +84,8 @@ func (g groupClient) addMembersOperation(members []string, d provision.Dialect) 
 	return operation{Op: "Add", Path: "members", Value: memberValues(members, !d.BareMembers)}
 }
 
+// memberValues returns the value of an operation on members. refs says whether each member has
+// "$ref": null.
 func memberValues(members []string, refs bool) []any {
 	values := make([]any, len(members))
 	for i, id := range members {
@@ -117,7 +119,7 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 	if err != nil {
 		return err
 	}
-	if a.mayRefuseForm() && known == "" {
+	if a.mayAcceptOtherForm() && known == "" {
 		again, err := g.patchMembers(ctx, group, g.removeOperations(members, other))
 		if err != nil {
 			return err
@@ -132,6 +134,8 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 	return g.checkMemberChange(a, group, members, true)
 }
 
+// removeOperations returns the operations that remove members, in one of the two forms: one
+// operation with a list of the members, or one operation for each member, whose path names it.
 func (g groupClient) removeOperations(members []string, form provision.RemovalForm) []operation {
 	op := "Remove"
 	if g.compliant {
@@ -147,6 +151,7 @@ func (g groupClient) removeOperations(members []string, form provision.RemovalFo
 	return ops
 }
 
+// patchMembers sends operations on the members of a group.
 func (g groupClient) patchMembers(ctx context.Context, group string, ops []operation) (answer, error) {
 	path, err := g.pathOf(group)
 	if err != nil {
@@ -160,8 +165,8 @@ func (g groupClient) patchMembers(ctx context.Context, group string, ops []opera
 }
 
 // checkMemberChange returns the error for an answer to a change of members, or nil if the change
-// was carried out. If a successful answer has a body, the body must be this group. If the body lists
-// members, they must not contradict the change.
+// was carried out. If a successful answer has a body, the body must be this group. If the body
+// lists members, they must not contradict the change.
 func (g groupClient) checkMemberChange(a answer, group string, members []string, removed bool) error {
 	if !a.isSuccess() {
 		return g.refusedWrite(a)
@@ -183,9 +188,9 @@ func (g groupClient) checkMemberChange(a answer, group string, members []string,
 	return nil
 }
 
-// contradictingMember returns the id of a member for which a group contradicts a change: the group
-// lists a removed member, or does not list an added one. It returns "" if there is none, or if the
-// group may list only some of its members.
+// contradictingMember returns the id of a changed member that shows that the change was not made:
+// the group still lists a removed member, or does not list an added member. It returns "" if there
+// is no such member, or if the group may list only some of its members.
 func contradictingMember(r scim.Resource, members []string, removed bool) string {
 	listed, known := listedMembers(r)
 	if !known || !removed && len(listed) >= minListedMembers {
@@ -199,8 +204,8 @@ func contradictingMember(r scim.Resource, members []string, removed bool) string
 	return ""
 }
 
-// listedMembers returns the folded ids of the members that a group lists. known is false if it
-// lists none.
+// listedMembers returns the ids of the members that a group lists, in lower case. known is false if
+// it lists none.
 func listedMembers(r scim.Resource) (ids map[string]bool, known bool) {
 	members, _ := r["members"].([]any)
 	ids = make(map[string]bool, len(members))
@@ -222,11 +227,11 @@ const (
 	searchBroken                       // an answer was wrong, so the search is no longer used
 )
 
-// HasMember reports whether a group has a member. It does this in the same way as Entra: it
-// searches for a group with this id and this member. If the application does not support this
-// search, it reads the group instead. Some applications ignore a part of the filter. So the answer
-// that a member is still there, right after its removal, is believed only if the application does
-// not also find a random id that no member has.
+// HasMember reports whether a group has a member. Like Entra, it searches for a group with this id
+// and this member. If the application does not support this search, it reads the group instead.
+// Some applications ignore the part of the filter about the member, and so find every member. So if
+// a member is found that was just removed, HasMember also searches for a random id that no member
+// has. If that is found too, it no longer uses the search.
 func (g groupClient) HasMember(ctx context.Context, group, member string) (bool, error) {
 	if memberSearch(g.memberSearch.Load()) == searchBroken {
 		return g.listsMember(ctx, group, member)
@@ -301,8 +306,8 @@ func (g groupClient) listsMember(ctx context.Context, group, member string) (boo
 	return false, nil
 }
 
-// minListedMembers is the assumed minimum number of members that an application lists if it lists
-// members at all. So a list with fewer members is complete.
+// minListedMembers is the number of members of a group that an application is assumed to list at
+// least, if it lists members at all. So a list with fewer members is complete.
 const minListedMembers = 50
 
 // searchMember searches for a group with this id and this member. It returns an error of kind

@@ -10,20 +10,23 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
+// patchMessage is the body of a PATCH.
 type patchMessage struct {
 	Schemas    []string    `json:"schemas"`
 	Operations []operation `json:"Operations"`
 }
 
+// operation is one operation of a PATCH.
 type operation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path,omitempty"`
 	Value any    `json:"value,omitempty"`
 }
 
-// patchBody returns the body of a PATCH. trying is true if the application has just refused a path
-// to an element of a list. Then patchBody also sends whole elements where it is not known whether
-// the account has the element.
+// patchBody returns the body of a PATCH. In a dialect with Elements, it sends a whole element of a
+// list if the account does not have the element. trying says that the application has just refused
+// a path to an element. Then patchBody also sends whole elements where it is not known whether the
+// account has the element.
 func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
 	var whole, rest []provision.Change
 	var roles []operation
@@ -113,6 +116,7 @@ func entraOperations(changes []provision.Change, d provision.Dialect) []operatio
 	return ops
 }
 
+// hasBoolean reports whether a change sets a boolean.
 func hasBoolean(changes []provision.Change) bool {
 	return slices.ContainsFunc(changes, func(ch provision.Change) bool {
 		_, is := ch.New.(bool)
@@ -170,7 +174,8 @@ func sentValue(ch provision.Change, d provision.Dialect) any {
 	return ch.New
 }
 
-// removeOperation returns the operation that removes the value of an attribute.
+// removeOperation returns the operation that removes the value of an attribute. remove and replace
+// are the names of the operations, whose case depends on the flag.
 func removeOperation(remove, replace string, ch provision.Change, d provision.Dialect) operation {
 	if isReference(ch) {
 		return removeReferenceOperation(remove, replace, ch, d)
@@ -181,9 +186,8 @@ func removeOperation(remove, replace string, ch provision.Change, d provision.Di
 	return operation{Op: remove, Path: pathToRemove(ch)}
 }
 
-// removeReferenceOperation returns the operation that removes a reference. Without its flag, Entra
-// replaces the reference with an empty string. With the flag, Entra removes it and names the old
-// value.
+// removeReferenceOperation is removeOperation for a reference. Without its flag, Entra replaces the
+// reference with an empty string. With the flag, Entra removes it and names the old value.
 func removeReferenceOperation(remove, replace string, ch provision.Change, d provision.Dialect) operation {
 	old, known := ch.Old.(string)
 	switch {
@@ -197,10 +201,10 @@ func removeReferenceOperation(remove, replace string, ch provision.Change, d pro
 	return operation{Op: remove, Path: ch.Path}
 }
 
-// pathToRemove returns the path to remove for an attribute that should have no value. If the
-// attribute is "value" and the mapping writes nothing else in its element, pathToRemove returns the
-// path of the whole element. Otherwise, for example, an e-mail entry without an address would
-// remain.
+// pathToRemove returns the path to remove for an attribute that should have no value. For the
+// sub-attribute "value" of an element of which the mapping writes nothing else, it is the path of
+// the whole element. Otherwise an element without a value would remain, such as an e-mail entry
+// without an address.
 func pathToRemove(ch provision.Change) string {
 	if element, isValue := strings.CutSuffix(ch.Path, "].value"); isValue && ch.Alone {
 		return element + "]"

@@ -71,8 +71,8 @@ func (a answer) toError() *provision.TargetError {
 	case s == http.StatusRequestTimeout:
 		te.Kind, te.Code, te.Sent = provision.Transient, codeTimeout, true
 	case s == http.StatusServiceUnavailable && a.retryAfter > 0 && strings.HasPrefix(a.request, http.MethodPost):
-		// A gateway may have answered after the application received the create. So the account is
-		// looked for before the create is sent again.
+		// A gateway may have sent this answer after the application received the create. So the
+		// account is looked for before the create is sent again.
 		te.Kind, te.Code, te.Sent = provision.Throttled, "InternalServerError", true
 		te.Advice = "The account is looked for, and then this is tried again."
 	case s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable && a.retryAfter > 0:
@@ -103,6 +103,7 @@ func (a answer) isAboutOneObject() bool {
 	return strings.Contains(a.request, " /Users/") || strings.Contains(a.request, " /Groups/")
 }
 
+// scimError holds the members of an error in the form of RFC 7644 §3.12.
 type scimError struct {
 	ScimType string `json:"scimType"`
 	Detail   string `json:"detail"`
@@ -126,8 +127,8 @@ func (a answer) scimError() scimError {
 	return e
 }
 
-// errorDetail returns a description of the error: said, the application's own words, or the meaning
-// of the status if said is "".
+// errorDetail returns a description of the error. said is the application's own description; if it
+// is empty, errorDetail describes the status.
 func (a answer) errorDetail(said string) string {
 	if said != "" {
 		return withFullStop(shorten(redact.Tokens(said), 1000))
@@ -139,8 +140,8 @@ func (a answer) errorDetail(said string) string {
 	return text + "."
 }
 
-// notSCIMError is the error for a successful answer that is not valid SCIM. what completes the
-// sentence "The application …".
+// notSCIMError is the error for a successful answer that is not valid SCIM. what is the end of a
+// sentence that begins with "The application".
 func (a answer) notSCIMError(what string) *provision.TargetError {
 	detail := "The application " + what + "."
 	if kind := a.header.Get("Content-Type"); strings.Contains(kind, "html") {
@@ -152,7 +153,7 @@ func (a answer) notSCIMError(what string) *provision.TargetError {
 	}
 }
 
-// unreadableError is the error for an answer whose body was interrupted or was too large.
+// unreadableError is the error for an answer whose body broke off or was too large.
 func unreadableError(request string, status int, err error) *provision.TargetError {
 	if errors.Is(err, outbound.ErrTooLarge) {
 		return &provision.TargetError{

@@ -12,8 +12,8 @@ import (
 // roleType is the value of "type" that Entra sends with application roles.
 const roleType = "WindowsAzureActiveDirectoryRole"
 
-// completeRoles completes the role of a mapping that writes a single role. As Entra does, it marks
-// the role as primary and gives it a type.
+// completeRoles adds the missing sub-attributes to the role in a new account, if the mapping writes
+// a single role. As Entra does, it marks the role as primary and gives it a type.
 func completeRoles(r scim.Resource, changes []provision.Change) {
 	for _, ch := range changes {
 		if ch.Roles != provision.SingleRole {
@@ -32,8 +32,8 @@ func completeRoles(r scim.Resource, changes []provision.Change) {
 }
 
 // roleOperation returns the operation that sends the new roles of a change. compliant says whether
-// the Tenant URL has compliantFlag. Without this flag, it adds each role as a string that contains a
-// JSON object, as Entra does.
+// the Tenant URL has compliantFlag. Without this flag, the operation adds each role as a string
+// that contains a JSON object, as Entra does.
 func roleOperation(ch provision.Change, compliant bool) operation {
 	if ch.Roles == provision.AllRoles {
 		return operation{Op: "replace", Path: "roles", Value: ch.New}

@@ -20,13 +20,13 @@ import (
 // account but has a Location header, it reads the account with the id in that header.
 func (c *Client) createdAccount(ctx context.Context, a answer) (provision.TargetObject, error) {
 	o, err := a.readAccount()
-	if err == nil && c.resourceType.contradicts(o.Resource) {
+	if err == nil && c.resourceType.isContradictedBy(o.Resource) {
 		err = errors.New("accepted the create and answered with a resource of another type")
 	}
 	if err == nil && !a.isError() && !a.isList() {
 		return o, nil
 	}
-	if id := a.locationID(c.resourceType); id != "" && !a.isPage() && !a.isError() {
+	if id := a.locationID(c.resourceType); id != "" && !a.isWebPage() && !a.isError() {
 		o, err := c.Get(ctx, id)
 		if err == nil {
 			return o, nil
@@ -34,7 +34,7 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 	}
 	te := a.notSCIMError("accepted the create but did not say which account it created")
 	switch {
-	case a.isError() || a.isList() || a.isPage():
+	case a.isError() || a.isList() || a.isWebPage():
 		te = a.unprovenError("a create")
 	case len(a.trimmedBody()) > 0 && err != nil:
 		te = a.notSCIMError(err.Error())
@@ -109,14 +109,14 @@ func looksLikeAccount(fields map[string]any) bool {
 	return false
 }
 
-// unprovenError is the error for an answer whose status is a success but whose body contradicts
+// unprovenError is the error for an answer whose status says success, but whose body contradicts
 // that. to names the request, such as "a PATCH".
 func (a answer) unprovenError(to string) *provision.TargetError {
 	what := "something that is not a SCIM resource"
 	switch {
 	case a.isError():
 		what = "a SCIM error: " + a.errorDetail(a.scimError().Detail)
-	case a.isPage():
+	case a.isWebPage():
 		what = "a web page"
 	case a.isList():
 		what = "a SCIM list"
@@ -137,7 +137,7 @@ func (a answer) jsonMembers() map[string]any {
 	if !a.parsed.isParsed {
 		d := json.NewDecoder(bytes.NewReader(a.body))
 		d.UseNumber()
-		var body any // for an any, encoding/json builds the map without reflection
+		var body any // encoding/json decodes into an any without reflection, which is faster
 		if d.Decode(&body) == nil {
 			a.parsed.fields, _ = body.(map[string]any)
 		}
@@ -152,8 +152,8 @@ type parsedBody struct {
 	fields   map[string]any // the members; nil if the body is not a JSON object
 }
 
-// isPage reports whether the body is a web page.
-func (a answer) isPage() bool {
+// isWebPage reports whether the body is a web page.
+func (a answer) isWebPage() bool {
 	text := a.trimmedBody()
 	html := strings.Contains(strings.ToLower(a.header.Get("Content-Type")), "html")
 	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.jsonMembers() == nil
@@ -177,6 +177,7 @@ func (a answer) isList() bool {
 	return false
 }
 
+// hasSchema reports whether the attribute "schemas" of the body has this URN.
 func (a answer) hasSchema(urn string) bool {
 	for name, v := range a.jsonMembers() {
 		if !strings.EqualFold(name, "schemas") {

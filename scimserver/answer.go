@@ -27,18 +27,18 @@ type answer struct {
 // stream writes a body that is too long to build in memory first, such as a group with its members.
 type stream func(w *bufio.Writer) error
 
-// headerError is an error together with a response header that the error answer must have.
+// headerError is an error whose answer must have an additional header.
 type headerError struct {
 	err    *scim.Error
-	header string // name of the header
-	value  string // value of the header
+	header string // the name of the header
+	value  string // the value of the header
 }
 
 func (r *headerError) Error() string { return r.err.Error() }
 func (r *headerError) Unwrap() error { return r.err }
 
-// writeResource writes a successful answer: resources or discovery documents. It returns an error
-// if a stream fails. By then, the start of the answer has already been sent.
+// writeResource writes a successful answer, with resources or discovery documents. It returns an
+// error if a stream fails; the start of the answer has then already been sent.
 func writeResource(w http.ResponseWriter, a answer) error {
 	h := w.Header()
 	setCommonHeaders(h)
@@ -133,14 +133,15 @@ var (
 	noSniffHeader   = []string{"nosniff"}
 )
 
+// setCommonHeaders sets the headers that every answer has.
 func setCommonHeaders(h http.Header) {
 	h["Cache-Control"] = noStoreHeader
 	h["X-Content-Type-Options"] = noSniffHeader
 }
 
-// publicError returns the error that the client may see. A refusal becomes a SCIM error. Overload,
-// an unavailable database and a passed time limit become 429 or 503. Any other error is logged and
-// becomes 500 with the request number.
+// publicError returns the SCIM error that the client gets for an error. A refusal becomes a SCIM
+// error with the same words. Overload, an unavailable database and a passed time limit become 429
+// or 503. Any other error is logged, and becomes 500 with the request number.
 func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
 	if scimErr := toSCIMError(err); scimErr != nil {
 		return scimErr
@@ -179,9 +180,12 @@ func internalError(r *http.Request) *scim.Error {
 // parseTags returns the entity tags of a header, each without W/ and quotes. If the header contains
 // "*", anyTag is true and tags is nil.
 //
-// RFC 7644 §3.14: versions are weak entity tags, and clients send weak ones in If-Match too, so
-// only the opaque value counts.
+// RFC 7644 §3.14: versions are weak entity tags, which begin with W/. Clients send weak tags in
+// If-Match too. So only the part in quotes is compared.
 func parseTags(header []string) (tags []string, anyTag bool) {
+	if len(header) == 0 {
+		return nil, false
+	}
 	for _, part := range strings.Split(strings.Join(header, ","), ",") {
 		part = strings.TrimSpace(part)
 		if part == "*" {

@@ -68,6 +68,7 @@ func (b body) readError(err error) error {
 	return scim.BadRequest("The request body ended before it was complete.")
 }
 
+// bodyTooLargeError returns the 413 error for a body above its limit.
 func bodyTooLargeError(limit int64) error {
 	return scim.PayloadTooLarge("The request body is larger than %d bytes; send less in one request.", limit)
 }
@@ -179,7 +180,7 @@ func wrongMessageError(urn string) error {
 	return scim.InvalidSyntax("schemas of this request must be [%q].", urn)
 }
 
-// truncate cuts a client's string to maxShownBytes, for a message or the log.
+// truncate cuts a client's string to at most maxShownBytes, for a message or the log.
 func truncate(text string) string { return phrase.Cut(text, maxShownBytes) }
 
 // maxShownBytes is the largest number of bytes of a client's string that a message repeats.

@@ -31,8 +31,8 @@ type bulk struct {
 	exchange   *exchange
 	operations []*operation
 	byBulkID   map[string]*operation // the POST operations by their bulkId
-	// waitingFor maps a running operation to the operations that refer back to it in a circle. They
-	// ran without that reference. It is added when the running operation ends.
+	// waitingFor maps a running operation to the operations that ran meanwhile and refer back to it
+	// in a circle. These ran without that reference. It is added when the running operation ends.
 	waitingFor map[*operation][]*operation
 
 	failOnErrors int // the number of failures after which the request stops; 0 means no limit
@@ -47,7 +47,7 @@ type operation struct {
 	bulkID  string
 	version string // like If-Match: the operation fails if the resource has another version; "" if not given
 	data    json.RawMessage
-	err     error // why the operation cannot run; nil if it can
+	err     error // the mistake in the operation because of which it cannot run; nil if there is none
 
 	bulkIDs       []string // the bulkIds that the operation refers to; set when bulkIDsRead is true
 	bulkIDsRead   bool     // whether bulkIDs has been filled
@@ -76,6 +76,7 @@ type withheldPart struct {
 	value json.RawMessage
 }
 
+// doBulk carries out a bulk request.
 func (x *exchange) doBulk() (answer, error) {
 	body, err := x.readBody(MaxBulkBytes)
 	if err != nil {
@@ -110,6 +111,7 @@ func (b *bulk) authenticateAgain() error {
 	return err
 }
 
+// parseBulk reads the body of a bulk request.
 func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	members, err := scim.ParseMembers(body)
 	if err != nil {
@@ -245,9 +247,9 @@ func (b *bulk) runOperation(op *operation) {
 }
 
 // resolveReferences first runs the operations that create the resources to which an operation
-// refers. Then it returns the ids of these resources by bulkId. A reference to an operation that is
-// still running is circular, because that operation refers back to this one; circular holds the
-// bulkIds of such references.
+// refers. Then it returns the ids of these resources by their bulkIds. If the operation refers to
+// one that is still running, that one also refers to this operation, in a circle. circular holds
+// the bulkIds of such references.
 func (b *bulk) resolveReferences(op *operation) (ids map[string]string, circular map[string]bool, err error) {
 	ids, circular = map[string]string{}, map[string]bool{}
 	for _, id := range b.referencedBulkIDs(op) {
@@ -297,8 +299,8 @@ func (b *bulk) referencedBulkIDs(op *operation) []string {
 	return op.bulkIDs
 }
 
-// perform runs one operation as if the client had sent it as a single request. If why is "", it
-// runs the operation itself. Otherwise it runs a PATCH of the resource that the operation created,
+// perform runs one operation as if the client had sent it as a single request. If why is not empty,
+// perform runs a PATCH of the resource that the operation created, instead of the operation itself,
 // and the request log shows why.
 func (b *bulk) perform(op *operation, path string, data json.RawMessage, why string) (answer, error) {
 	opExchange := b.exchangeFor(op, path, why)
@@ -372,7 +374,7 @@ func (x *exchange) recordOperation(a answer, err error) error {
 	return err
 }
 
-// parseOperationPath returns the target that the path of an operation names.
+// parseOperationPath returns the target of an operation with this path.
 func parseOperationPath(path string) place {
 	path, query, _ := strings.Cut(path, "?")
 	p := place{query: query}
@@ -407,6 +409,7 @@ func (x *exchange) routeOperation() (action, error) {
 	return act, nil
 }
 
+// expectedPath returns the words for the path that an operation with this method must have.
 func expectedPath(name string) string {
 	if name == http.MethodPost {
 		return "the endpoint of a resource type, such as /Users"
@@ -414,6 +417,7 @@ func expectedPath(name string) string {
 	return "one resource, such as /Users/{id}"
 }
 
+// finishOperation records the result of an operation.
 func (b *bulk) finishOperation(op *operation, a answer, err error) {
 	op.state = finished
 	op.status, op.etag, op.location = a.status, a.etag, a.location
@@ -429,8 +433,8 @@ func (b *bulk) finishOperation(op *operation, a answer, err error) {
 	b.failedCount++
 }
 
-// completeWaiting adds the missing references to the resources that were created without their
-// reference to op. It is called when op has ended.
+// completeWaiting is called when op has ended. It adds the reference to the resource of op to the
+// resources that were created without it.
 //
 // RFC 7644 §3.7.1: the server must try to resolve circular references, and return 409 if it cannot.
 func (b *bulk) completeWaiting(op *operation) {
@@ -441,8 +445,9 @@ func (b *bulk) completeWaiting(op *operation) {
 	}
 }
 
-// addWithheld sends a PATCH that adds the withheld parts of an operation. It does nothing while one
-// of the resources to which the operation refers does not exist yet.
+// addWithheld adds the withheld parts of an operation to the resource that it created, with a
+// PATCH. It does nothing while one of the resources to which the operation refers does not exist
+// yet.
 func (b *bulk) addWithheld(op *operation) {
 	ids := map[string]string{}
 	for _, id := range b.referencedBulkIDs(op) {
@@ -482,8 +487,8 @@ func (b *bulk) addWithheld(op *operation) {
 	op.etag = a.etag
 }
 
-// failIncomplete marks an operation as failed, because its resource was created but the reference
-// could not be added.
+// failIncomplete marks an operation as failed, because its resource was created but a circular
+// reference could not be added to it. why is the reason, in words.
 func (b *bulk) failIncomplete(op *operation, why string) {
 	location := op.location
 	b.finishOperation(op, answer{}, scim.Conflict("The resource was created, but its circular reference could not be added: %s", why))
@@ -516,7 +521,7 @@ func (b *bulk) encode() []byte {
 	return body
 }
 
-// sentence returns one sentence about the results of all operations, for the request log.
+// sentence describes the results of all operations in one sentence, for the request log.
 func (b *bulk) sentence() string {
 	counts := map[string]int{}
 	for _, op := range b.operations {
@@ -614,9 +619,10 @@ func rewriteStrings(data json.RawMessage, change func(string) string) json.RawMe
 	return scim.RewriteStrings(data, change)
 }
 
-// withhold splits the data of a POST: now is the data to send now, and later holds the parts that
-// refer to resources that do not exist yet. From a list it removes only the elements with such a
-// reference. Any other attribute with such a reference is removed as a whole.
+// withhold splits the data of a POST in two: now is the data to send now, and later holds the parts
+// with circular references, which refer to resources that do not exist yet. From a list it removes
+// only the elements with such a reference. Any other attribute with such a reference is removed as
+// a whole.
 func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
 	members, err := scim.ParseMembers(data)
 	if err != nil {
@@ -625,6 +631,8 @@ func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessa
 	return withholdFrom(members, "", circular)
 }
 
+// withholdFrom is withhold for the members of a resource or of one of its extensions. prefix is the
+// beginning of the paths of the withheld parts.
 func withholdFrom(members scim.Members, prefix string, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
 	kept := members[:0:0]
 	for _, m := range members {
@@ -667,6 +675,7 @@ func withholdElements(value json.RawMessage, circular map[string]bool) (now, lat
 	return joinElements(kept), joinElements(withheld)
 }
 
+// joinElements returns a JSON list of the elements, or nil if there are none.
 func joinElements(list []json.RawMessage) json.RawMessage {
 	if len(list) == 0 {
 		return nil

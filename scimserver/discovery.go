@@ -31,16 +31,19 @@ type serviceProviderConfig struct {
 	Meta                  meta         `json:"meta"`
 }
 
+// feature says whether a feature is supported.
 type feature struct {
 	Supported bool `json:"supported"`
 }
 
+// bulkConfig announces the support of bulk requests, and their limits.
 type bulkConfig struct {
 	Supported      bool `json:"supported"`
 	MaxOperations  int  `json:"maxOperations"`
 	MaxPayloadSize int  `json:"maxPayloadSize"`
 }
 
+// filterConfig announces the support of filters, and the largest number of resources on a page.
 type filterConfig struct {
 	Supported  bool `json:"supported"`
 	MaxResults int  `json:"maxResults"`
@@ -56,6 +59,7 @@ type pagination struct {
 	CursorTimeout           int    `json:"cursorTimeout"` // for how many seconds a cursor is valid
 }
 
+// authScheme announces how clients authenticate.
 type authScheme struct {
 	Type        string `json:"type"`
 	Name        string `json:"name"`
@@ -64,11 +68,13 @@ type authScheme struct {
 	Primary     bool   `json:"primary"`
 }
 
+// meta is the attribute meta of a discovery document.
 type meta struct {
 	ResourceType string `json:"resourceType"`
 	Location     string `json:"location"`
 }
 
+// showConfig answers with the ServiceProviderConfig.
 func (x *exchange) showConfig() (answer, error) {
 	location := x.base + "/ServiceProviderConfig"
 	return x.answerDiscovery(serviceProviderConfig{
@@ -93,6 +99,7 @@ func (x *exchange) showConfig() (answer, error) {
 	}, location)
 }
 
+// listResourceTypes answers with all resource types of the site.
 func (x *exchange) listResourceTypes() (answer, error) {
 	var all []any
 	for _, rt := range x.offeredTypes() {
@@ -105,6 +112,7 @@ func (x *exchange) listResourceTypes() (answer, error) {
 	return x.answerDiscoveryList(all...)
 }
 
+// showResourceType answers with the resource type that the path names.
 func (x *exchange) showResourceType() (answer, error) {
 	var names []string
 	for _, rt := range x.offeredTypes() {
@@ -120,8 +128,8 @@ func (x *exchange) showResourceType() (answer, error) {
 	return answer{}, scim.NotFound("There is no resource type %q here; the resource types are %s.", truncate(x.resourceID()), strings.Join(names, ", "))
 }
 
-// resourceTypeJSON returns the discovery document of a resource type. The description of users
-// follows this site's settings.
+// resourceTypeJSON returns the discovery document of a resource type. The document of the type User
+// says what the settings of the site allow.
 func (x *exchange) resourceTypeJSON(rt *scim.ResourceType) (json.RawMessage, error) {
 	offered := *rt
 	if rt.ID == roster.User {
@@ -172,6 +180,8 @@ func describeUsers(s site.Site) string {
 	return text
 }
 
+// protocolSchemasJSON holds the schemas of the discovery documents.
+//
 //go:embed protocol_schemas.json
 var protocolSchemasJSON []byte
 
@@ -201,10 +211,12 @@ var protocolSchemas = sync.OnceValue(func() []protocolSchema {
 	return all
 })
 
+// protocolSchemaJSON returns a protocolSchema with its address.
 func (x *exchange) protocolSchemaJSON(s protocolSchema) json.RawMessage {
 	return scim.Splice(s.text, scim.UnstoredParts{Location: x.base + "/Schemas/" + s.id})
 }
 
+// listSchemas answers with all schemas of the site.
 func (x *exchange) listSchemas() (answer, error) {
 	var all []any
 	for _, s := range x.offeredSchemas() {
@@ -220,6 +232,7 @@ func (x *exchange) listSchemas() (answer, error) {
 	return x.answerDiscoveryList(all...)
 }
 
+// showSchema answers with the schema that the path names.
 func (x *exchange) showSchema() (answer, error) {
 	for _, s := range x.offeredSchemas() {
 		if strings.EqualFold(x.resourceID(), s.ID) {
@@ -241,8 +254,8 @@ func (x *exchange) showSchema() (answer, error) {
 // offeredSchemas returns the schemas of the resource types that the site offers, without
 // duplicates.
 //
-// RFC 7643 §7: discovery does not list the schemas of messages. The list does not contain those of
-// protocolSchemas either; listSchemas adds them.
+// RFC 7643 §7: the schemas of messages, such as SearchRequest, are not listed. listSchemas adds the
+// protocolSchemas to the list.
 func (x *exchange) offeredSchemas() (all []*scim.Schema) {
 	add := func(s *scim.Schema) {
 		if !slices.Contains(all, s) {
@@ -278,6 +291,7 @@ func (x *exchange) schemaForSite(s *scim.Schema) *scim.Schema {
 	return &adapted
 }
 
+// schemaJSON returns the discovery document of a schema.
 func (x *exchange) schemaJSON(s *scim.Schema) (json.RawMessage, error) {
 	text, err := json.Marshal(x.schemaForSite(s))
 	if err != nil {
@@ -286,6 +300,7 @@ func (x *exchange) schemaJSON(s *scim.Schema) (json.RawMessage, error) {
 	return scim.Splice(text, scim.UnstoredParts{Location: x.base + "/Schemas/" + s.ID}), nil
 }
 
+// answerDiscoveryList builds the answer to a request for a list of discovery documents.
 func (x *exchange) answerDiscoveryList(all ...any) (answer, error) {
 	list := scim.ListResponse{TotalResults: len(all), StartIndex: 1, ItemsPerPage: len(all)}
 	for _, v := range all {

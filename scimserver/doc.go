@@ -4,7 +4,7 @@
 //	ServeHTTP → locate (the raw path) → authenticate → route → read the body → one call of roster
 //	          → the request log → writeResource or writeError
 //
-// The path is read raw, before any ServeMux sees it. Some clients double slashes, add a slash at
+// The raw path is used, before any ServeMux sees it. Some clients double slashes, add a slash at
 // the end, write endpoints in lower case, or put Entra's feature flags before the path. A ServeMux
 // would redirect them, and a redirect would lose their token or turn a POST into a GET.
 //

@@ -35,11 +35,11 @@ type exchange struct {
 	site         site.Site
 	token        site.Token
 	roster       *roster.Roster
-	base         string             // start of every location, such as "https://…/c/acme/auth/scim/v2"
+	base         string             // the beginning of the address of every resource, such as "https://…/c/acme/auth/scim/v2"
 	mode         scim.Mode          // scim.Strict on a strict site, otherwise scim.Lenient
 	resourceType *scim.ResourceType // the resource type of the endpoint; nil if the endpoint belongs to no single type
 
-	requestRow    requestlog.Request // the row that this request writes to the request log
+	requestRow    requestlog.Request // the row about this request for the request log
 	rowWritten    bool               // whether the row has been written in the transaction of the change
 	reservedBytes int                // how many bytes this request has reserved from the handler's memory
 }
@@ -47,7 +47,8 @@ type exchange struct {
 // authenticate finds the site and the token of the request, and sets the fields that depend on
 // them. It returns 401 for a wrong token or site, and 403 while SCIM is off.
 //
-// RFC 6750 §3: if the request has no credentials, the challenge in the answer names no error.
+// RFC 6750 §3: if the request has no token, the header WWW-Authenticate of the answer names no
+// error.
 func (x *exchange) authenticate() error {
 	bearer, given := bearerOf(x.request.Header)
 	if !given {
@@ -89,9 +90,9 @@ func (x *exchange) setActor() {
 	x.request = x.request.WithContext(event.WithActor(x.request.Context(), who))
 }
 
-// warnOfOtherAddress logs a warning, once per host, if an accepted request arrived at an address
-// other than the public one. Locations in answers use the public address, and some clients refuse a
-// meta.location whose host is not the host that they called.
+// warnOfOtherAddress logs a warning, once for each host, if an accepted request was sent to another
+// host than that of the public address. The addresses of resources in answers have the public host,
+// and some clients refuse a meta.location with another host than the one that they called.
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
 	shown := truncate(x.request.Host)
@@ -109,7 +110,8 @@ type foreignHosts struct {
 	warnedHosts map[string]bool // the hosts in lower case
 }
 
-// maxForeignHosts bounds the number of warnings, because a client can send any Host header.
+// maxForeignHosts is the largest number of warnings. There is a limit because a client can send any
+// Host header.
 const maxForeignHosts = 20
 
 // shouldWarn reports whether to warn of a host: it returns true for the first call with the host,
@@ -128,8 +130,8 @@ func (f *foreignHosts) shouldWarn(host string) bool {
 	return true
 }
 
-// unauthorized returns the 401 error. Its detail is the same for an unknown site and for a missing,
-// wrong, expired or revoked token.
+// unauthorized returns the 401 error. challenge is the value of its header WWW-Authenticate. The
+// detail is the same for an unknown site and for a missing, wrong, expired or revoked token.
 func unauthorized(challenge string) error {
 	return &headerError{
 		err: scim.Unauthorized("The token is missing, wrong, expired or revoked, or there is no such site." +
@@ -162,6 +164,7 @@ func last4(bearer string) string {
 	return strings.ToValidUTF8(bearer[len(bearer)-4:], "")
 }
 
+// resourceID returns the id in the path of a request about one resource.
 func (x *exchange) resourceID() string { return x.place.afterEndpoint[0] }
 
 // kind returns the name of the endpoint's resource type, such as "User".

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// slowBodyBytes is the size above which a body may take long to arrive. For a larger body, the time
-// limit of the request starts again when the body has arrived.
+// slowBodyBytes is the size above which a body may need a long time to arrive. For a larger body,
+// the time limit of the request starts again when the body has arrived.
 const slowBodyBytes = 512 << 10
 
 // decodeGroup reads the body of a POST or PUT of a group. It adds the ids of the members to members
@@ -62,14 +62,14 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // memberWriter writes the members of a group one by one, with the sub-attributes that the client
 // wants.
 type memberWriter struct {
-	showsValue, showsRef, showsType, showsDisplay bool // whether to write value, $ref, type and display
-	user, group                                   memberText
+	showsValue, showsRef, showsType, showsDisplay bool       // whether to write value, $ref, type and display
+	user, group                                   memberText // the JSON that all users have in common as members, and all groups
 }
 
 // memberText is JSON that all members of one type have in common.
 type memberText struct {
-	ref      []byte // the name "$ref" and its value up to the id
-	typeName []byte // the name "type" and its value
+	ref      []byte // the JSON of "$ref", without the id at the end
+	typeName []byte // the JSON of "type"
 }
 
 // newMemberText returns the JSON for members of a type. base is the URL of the type's endpoint, with
@@ -114,8 +114,8 @@ func (m *memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member
 	return nil
 }
 
-// memberBytes is the room that the buffer has for the JSON of one member. A usual member fits in it;
-// a longer member costs an allocation.
+// memberBytes is how much free space the buffer has at least before the JSON of a member is
+// appended. A usual member fits; a longer one costs an allocation.
 const memberBytes = 1 << 10
 
 // append appends the JSON of a member to text.
@@ -148,6 +148,7 @@ func (m *memberWriter) append(text []byte, member roster.Member) []byte {
 // searches for groups gets an empty list, because a 404 would break its import. A client that tries
 // to create or change a group gets an error that says what to do.
 
+// listGroupsWhileOff answers a GET of /Groups.
 func (x *exchange) listGroupsWhileOff() (answer, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
@@ -156,6 +157,7 @@ func (x *exchange) listGroupsWhileOff() (answer, error) {
 	return x.answerEmptyList(q)
 }
 
+// searchGroupsWhileOff answers a POST to /Groups/.search.
 func (x *exchange) searchGroupsWhileOff() (answer, error) {
 	q, err := x.readSearchRequest()
 	if err != nil {
@@ -164,6 +166,7 @@ func (x *exchange) searchGroupsWhileOff() (answer, error) {
 	return x.answerEmptyList(q)
 }
 
+// answerEmptyList answers a query with a list without resources.
 func (x *exchange) answerEmptyList(q query) (answer, error) {
 	if err := q.limitPage(); err != nil {
 		return answer{}, err
@@ -177,11 +180,13 @@ func (x *exchange) answerEmptyList(q query) (answer, error) {
 	return x.renderListing(listing{query: q})
 }
 
+// getGroupWhileOff answers a GET of one group.
 func (x *exchange) getGroupWhileOff() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups.", truncate(x.resourceID()))
 }
 
+// refuseGroupWhileOff answers a request that would create, change or delete a group.
 func (x *exchange) refuseGroupWhileOff() (answer, error) {
 	return answer{}, scim.NotImplemented("This site does not support groups. Switch off the provisioning of groups in the identity provider" +
 		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")
@@ -192,6 +197,7 @@ func (x *exchange) groupsOff(endpoint string) bool {
 	return !x.site.Groups && strings.EqualFold(endpoint, strings.TrimPrefix(scim.GroupType().Endpoint, "/"))
 }
 
+// groupMethodsWhileOff takes the place of resourceRoutes for groups.
 var groupMethodsWhileOff = map[pathForm]map[string]action{
 	wholeEndpoint: {http.MethodGet: (*exchange).listGroupsWhileOff, http.MethodPost: (*exchange).refuseGroupWhileOff},
 	singleResource: {

@@ -9,21 +9,22 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// limiter bounds how many requests per second are answered for each site whose administrator has
-// set a limit. It uses token buckets: a site's bucket holds the tokens of one second, and a client
-// may use all of them at once.
+// limiter limits how many requests per second are answered for each site whose administrator has
+// set a limit. Each site has a token bucket, which is full with as many tokens as the site may have
+// requests in one second. Each request takes a token.
 type limiter struct {
 	mu      sync.Mutex
 	buckets map[site.ID]bucket
 }
 
+// bucket is the token bucket of one site.
 type bucket struct {
-	remaining float64   // how many tokens are left; each answered request takes one
+	remaining float64   // how many tokens are left
 	updatedAt time.Time // when remaining was last computed
 }
 
-// maxBuckets bounds how many buckets are kept in memory. Above it, all buckets are dropped. A site
-// without a bucket gets a full bucket with its next request.
+// maxBuckets is the largest number of buckets in memory. If a further one is needed, all buckets
+// are dropped. A site without a bucket gets a full one with its next request.
 const maxBuckets = 10_000
 
 // takeToken reports whether a request of the site may be answered now. If ok is false, the client

@@ -9,12 +9,12 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
-// memory bounds how much memory large bodies and large answers may take at the same time. A body
+// memory limits how much memory large bodies and large answers may take at the same time. A body
 // counts while it is read and decoded, and an answer until the client has received it. Small bodies
 // and answers do not count.
 type memory struct {
-	once     sync.Once
-	gate     *fair.Gate
+	once     sync.Once     // makes gate, once
+	gate     *fair.Gate    // counts the reserved bytes of each site, and lets requests wait
 	patience time.Duration // how long a request waits until there is enough memory; zero means memoryPatience
 }
 
@@ -25,10 +25,11 @@ const (
 	// memoryPerBodyByte is how many bytes of memory one byte of a body needs while the body is
 	// decoded. A group's body needs less, because only the ids of its members are kept.
 	memoryPerBodyByte       = 6
-	groupBytesPerMemoryByte = 4 // this many bytes of a group's body need one byte of memory
-	memoryPatience          = 8 * time.Second
+	groupBytesPerMemoryByte = 4               // this many bytes of a group's body need one byte of memory
+	memoryPatience          = 8 * time.Second // how long a request waits until there is enough memory
 )
 
+// openGate returns the gate. The first call makes it.
 func (m *memory) openGate() *fair.Gate {
 	m.once.Do(func() {
 		m.gate = fair.NewGate(fair.Options{Capacity: maxMemory, PerKey: maxSiteMemory, Patience: cmp.Or(m.patience, memoryPatience)})
@@ -41,7 +42,7 @@ func (m *memory) openGate() *fair.Gate {
 func (h *Handler) Memory() fair.Stats { return h.memory.openGate().Stats() }
 
 // reserveForBody waits until there is memory for a body, and reserves it. length is the length of
-// the body in bytes; -1 means unknown. limit is how many bytes will be read at most.
+// the body in bytes; -1 means unknown. limit is the largest number of bytes that will be read.
 func (x *exchange) reserveForBody(length, limit int64) error {
 	if length < 0 {
 		length = limit
@@ -87,6 +88,8 @@ func (x *exchange) answerWithinMemory() (answer, error) {
 	return a, x.tryReserve(a.countedBytes() - n) // the answer may have become larger
 }
 
+// tryReserve reserves n bytes of memory without waiting. It returns an error if there is not enough
+// memory.
 func (x *exchange) tryReserve(n int) error {
 	if n <= 0 {
 		return nil

@@ -67,7 +67,7 @@ func locate(u *url.URL) place {
 }
 
 // cutVersion removes the protocol version, such as "v2", from the beginning of the segments. It
-// returns invalidVers for a version other than 2.
+// returns an error with the scimType invalidVers for a version other than 2.
 //
 // RFC 7644 §3.13: if the path has no version, the server chooses one.
 func cutVersion(below []string) ([]string, error) {
@@ -80,6 +80,7 @@ func cutVersion(below []string) ([]string, error) {
 	return below[1:], nil
 }
 
+// isVersion reports whether a segment is a version, such as "v2" or "v1.1".
 func isVersion(segment string) bool {
 	digits := strings.TrimLeft(segment, "vV")
 	return len(segment)-len(digits) == 1 && digits != "" && strings.Trim(digits, "0123456789.") == ""
@@ -100,6 +101,7 @@ func pathAfterFlag(query string) (below []string, rest string) {
 	return strings.FieldsFunc(path, func(c rune) bool { return c == '/' }), rest
 }
 
+// unescapeSegments returns the segments of a path unescaped.
 func unescapeSegments(segments []string) ([]string, error) {
 	plain := make([]string, len(segments))
 	for i, s := range segments {

@@ -29,9 +29,10 @@ type query struct {
 	cursor             string     // the cursor of the page; "" for the first page
 	usesCursor         bool       // whether the client gave the parameter cursor
 	hasStartIndex      bool       // whether the client gave the parameter startIndex
-	fixes              []scim.Fix // the tolerances that reading the parameters needed
+	fixes              []scim.Fix // the deviations from SCIM that were tolerated in the parameters
 }
 
+// newQuery returns a query without parameters.
 func newQuery() query { return query{startIndex: 1, count: defaultCount} }
 
 // parseQuery reads a raw query string. It ignores unknown and empty parameters, because Entra
@@ -39,6 +40,9 @@ func newQuery() query { return query{startIndex: 1, count: defaultCount} }
 // cannot be read.
 func parseQuery(raw string) (query, error) {
 	q := newQuery()
+	if raw == "" {
+		return q, nil
+	}
 	seen := map[string]bool{}
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")
@@ -74,9 +78,9 @@ func parseQuery(raw string) (query, error) {
 }
 
 // readPlusSigns unescapes the value of a parameter. In RFC 3986, "%20" is a space and "+" is a plus
-// sign. In HTML form encoding, "+" is a space. A value without "%20" is read as form encoding. If a
-// value has both "%20" and "+", text keeps the plus signs, and spaced is the same value with spaces
-// in their place. Otherwise spaced is "".
+// sign. In HTML form encoding, "+" is a space. A value without "%20" is taken to be form encoding.
+// If a value has both "%20" and "+", the client may mean either: text then has plus signs, and
+// spaced is the same value with spaces in their place. Otherwise spaced is "".
 func readPlusSigns(value string) (text, spaced string, err error) {
 	form, err := url.QueryUnescape(value)
 	if err != nil || !strings.Contains(value, "+") || !strings.Contains(value, "%20") {
@@ -86,6 +90,7 @@ func readPlusSigns(value string) (text, spaced string, err error) {
 	return text, form, err
 }
 
+// isParameter reports whether a name, in lower case, is that of a parameter of a query.
 func isParameter(key string) bool {
 	switch key {
 	case "filter", "startindex", "count", "attributes", "excludedattributes", "sortby", "sortorder", "cursor":
@@ -94,6 +99,7 @@ func isParameter(key string) bool {
 	return false
 }
 
+// setParameter sets the parameter with this name, in lower case.
 func (q *query) setParameter(key, text string) (err error) {
 	switch key {
 	case "filter":
@@ -185,8 +191,8 @@ func (q *query) limitPage() error {
 	return nil
 }
 
-// parseOrder returns the sort order that sortBy and sortOrder name, or nil for the order of
-// creation.
+// parseOrder returns the sort order that sortBy and sortOrder name. It returns nil, which means the
+// order of creation, if there is no sortBy.
 func (q *query) parseOrder(rt *scim.ResourceType) (*scim.Sort, error) {
 	if q.sortBy == "" {
 		return nil, nil
@@ -211,12 +217,15 @@ func isAddress(rt *scim.ResourceType, p scim.AttrPath) bool {
 		p.Sub == "$ref" && (rt.ID == roster.User && p.Name == "groups" || rt.ID == roster.Group && p.Name == "members")
 }
 
+// parseFilter parses the filter for resources of one type. It returns nil if there is none.
 func (q *query) parseFilter(rt *scim.ResourceType, mode scim.Mode) (*scim.Filter, []scim.Fix, error) {
 	return q.parseFilterWith(scim.ParseFilter, rt, mode)
 }
 
+// filterParser is scim.ParseFilter, or a variant of it.
 type filterParser func(*scim.ResourceType, string, scim.Mode) (*scim.Filter, []scim.Fix, error)
 
+// parseFilterWith is parseFilter with a variant of scim.ParseFilter.
 func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode scim.Mode) (*scim.Filter, []scim.Fix, error) {
 	if !q.hasFilter {
 		return nil, nil, nil

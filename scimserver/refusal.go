@@ -8,9 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// toSCIMError converts a refusal to a SCIM error; no other code does this. It returns a
-// *scim.Error, which the scim package makes for mistakes in a client's input, unchanged. For any
-// other error it returns nil.
+// toSCIMError returns a refusal as a SCIM error. It returns a *scim.Error, which package scim makes
+// for a mistake in a client's input, unchanged. For any other error it returns nil.
 func toSCIMError(err error) *scim.Error {
 	var wire *scim.Error
 	if errors.As(err, &wire) {

@@ -31,8 +31,8 @@ func (x *exchange) writeRow() {
 }
 
 // addSubjectName looks up the name of the resource that a refused request was about, and puts the
-// name into the row. It does nothing if the resource cannot exist or if the server has no capacity
-// for the read.
+// name into the row. It does nothing if the resource cannot exist, or if the request was refused to
+// save work.
 func (x *exchange) addSubjectName() {
 	mayExist := (x.requestRow.Status < http.StatusInternalServerError || x.requestRow.Status == http.StatusNotImplemented) && x.requestRow.Status != http.StatusNotFound
 	if x.requestRow.Status == http.StatusTooManyRequests {
@@ -50,10 +50,11 @@ func (x *exchange) addSubjectName() {
 	}
 }
 
-// loggedMethod shortens a request's method for the log, because a client can send any string.
+// loggedMethod returns a request's method for the log. It cuts a long one, because a client can
+// send any string.
 func loggedMethod(name string) string { return truncate(name) }
 
-// addFixes adds the tolerances that the request needed to the row.
+// addFixes adds the deviations from SCIM that were tolerated in the request to the row.
 func (x *exchange) addFixes(fixes []scim.Fix) { x.requestRow.AddFixes(fixes...) }
 
 // changeWithRow returns a roster.Change that writes the request's row in the same transaction as
@@ -64,14 +65,14 @@ func (x *exchange) changeWithRow(status int) roster.Change {
 	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Request: row}
 }
 
-// keepWrittenRow takes over the row that has been written in the transaction of a change, so that
-// it is not written again.
+// keepWrittenRow records that the request's row was written in the transaction of a change, so that
+// it is not written again. row is the row as it was written.
 func (x *exchange) keepWrittenRow(row requestlog.Request) {
 	x.requestRow, x.rowWritten = row, true
 	x.handler.Requests.RowWritten(row)
 }
 
-// describeQuery puts the result of a query into the row, as a sentence. If the query found one
+// describeQuery puts a sentence about the result of a query into the row. If the query found one
 // resource, it also adds the id and name of the resource.
 func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 	attribute, value := equalityTerm(filter)
@@ -97,8 +98,8 @@ func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 	}
 }
 
-// typeNouns returns the words for several resources of a type, such as "users", and for none, such
-// as "no user".
+// typeNouns returns the words for many resources of a type, such as "users", and for none, such as
+// "no user".
 func typeNouns(rt *scim.ResourceType) (many, none string) {
 	switch rt.ID {
 	case roster.User:
@@ -136,7 +137,7 @@ func nameAttribute(kind scim.TypeName) string {
 // its stored JSON.
 func nameOf(kind scim.TypeName, doc []byte) string { return scim.StringOf(doc, nameAttribute(kind)) }
 
-// describeQueryOfAllTypes is describeQuery for a query over all resource types.
+// describeQueryOfAllTypes is like describeQuery, for a query over all resource types.
 func (x *exchange) describeQueryOfAllTypes(l listing) {
 	if l.total == 1 && len(l.entries) == 1 {
 		only := l.entries[0]

@@ -13,6 +13,7 @@ import (
 // The actions below serve resources of every type. The differences between the types are in their
 // schemas.
 
+// getResource answers with one resource.
 func (x *exchange) getResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	v, err := x.viewFromQuery()
@@ -32,7 +33,7 @@ func (x *exchange) getResource() (answer, error) {
 		x.requestRow.Sentence = "Found, unchanged since the client's copy"
 		return answer{status: http.StatusNotModified, location: x.locationOf(x.resourceType, doc.ID), etag: roster.ETag(doc.Version, groups)}, nil
 	}
-	return v.answerWithGroups(http.StatusOK, doc, map[string][]roster.Membership{doc.ID: groups})
+	return v.answerWithGroups(http.StatusOK, doc, groups)
 }
 
 // readForView reads the resource that the request names, with its groups if this view shows them.
@@ -44,6 +45,7 @@ func (v view) readForView() (doc roster.Document, groups []roster.Membership, er
 	return doc, nil, err
 }
 
+// createResource creates the resource in the body, and answers with it.
 func (x *exchange) createResource() (answer, error) {
 	v, err := x.viewFromQuery()
 	if err != nil {
@@ -67,6 +69,7 @@ func (x *exchange) createResource() (answer, error) {
 	return v.answerWithResource(http.StatusCreated, out.Document)
 }
 
+// replaceResource replaces one resource by the one in the body, and answers with it.
 func (x *exchange) replaceResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	v, err := x.viewFromQuery()
@@ -81,6 +84,7 @@ func (x *exchange) replaceResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	by.ShowsGroups = v.showsGroups
 	var out roster.Outcome
 	if members != nil {
 		out, err = x.roster.ReplaceGroup(x.ctx, x.resourceID(), doc, members, by)
@@ -91,12 +95,12 @@ func (x *exchange) replaceResource() (answer, error) {
 		return answer{}, err
 	}
 	x.keepWrittenRow(out.Request)
-	return v.answerWithResource(http.StatusOK, out.Document)
+	return v.answerWithGroups(http.StatusOK, out.Document, out.Groups)
 }
 
-// patchResource answers with the whole resource, because administrators read it and some clients
-// compare it with the values that they sent. For a group with many members, it answers with the
-// status alone.
+// patchResource changes one resource. It answers with the whole resource, because administrators
+// read it and some clients compare it with the values that they sent. For a group with many
+// members, it answers with the status alone.
 func (x *exchange) patchResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	v, err := x.viewFromQuery()
@@ -124,7 +128,7 @@ func (x *exchange) patchResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	by.LargeGroup = v.largeGroup()
+	by.LargeGroup, by.ShowsGroups = v.largeGroup(), v.showsGroups
 	by.Locations = map[scim.TypeName]string{roster.User: v.baseLocation(roster.User), roster.Group: v.baseLocation(roster.Group)}
 	out, err := x.roster.Patch(x.ctx, x.kind(), x.resourceID(), patch, by)
 	if err != nil {
@@ -134,7 +138,7 @@ func (x *exchange) patchResource() (answer, error) {
 	if out.Request.Status == http.StatusNoContent {
 		return answer{status: http.StatusNoContent, location: x.locationOf(x.resourceType, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
 	}
-	return v.answerWithResource(http.StatusOK, out.Document)
+	return v.answerWithGroups(http.StatusOK, out.Document, out.Groups)
 }
 
 // checkPatchFilters returns invalidPath for a filter on an attribute that is not stored, because
@@ -157,9 +161,9 @@ func (x *exchange) checkPatchFilters(patch *scim.Patch) error {
 	return nil
 }
 
-// setShownForms gives the patch both forms in which a GET shows the resource: with groups and
-// without groups. If the patch sets a readOnly attribute to its value in one of these forms, it
-// counts as unchanged.
+// setShownForms gives the patch the resource in both forms in which a GET shows it: with groups and
+// without groups. If the patch sets a readOnly attribute to the value that one of these forms has,
+// the attribute counts as unchanged, so that this is no error.
 func (x *exchange) setShownForms(patch *scim.Patch) error {
 	all := newQuery()
 	without := newQuery()
@@ -174,11 +178,11 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 		if err != nil {
 			return err
 		}
-		rendered, err := v.renderWithGroups(map[string][]roster.Membership{doc.ID: groups}, doc)
+		rendered, err := v.appendResource(nil, doc, groups)
 		if err != nil {
 			return err
 		}
-		r, err := scim.Parse(rendered[0])
+		r, err := scim.Parse(rendered)
 		if err != nil {
 			return fmt.Errorf("read shown %s %s: %w", x.resourceType.Name, doc.ID, err)
 		}
@@ -207,13 +211,14 @@ func (x *exchange) preferNotFound(err error) error {
 // the whole group.
 const smallGroupMembers = 100
 
-// largeGroup returns the status of the answer to a PATCH of a large group, and how many members
-// make a group large. The status is 204, without a body. The answer to any other PATCH is 200 with
-// the resource.
+// largeGroup returns the number of members from which on a group counts as large, and the status of
+// the answer to a PATCH of a large group, which is 204, without a body. The answer to any other
+// PATCH is 200 with the resource.
 //
 // RFC 7644 §3.5.2: the server may leave the resource out, but not if the client names attributes.
-// Entra advises against returning a group's members and reads only the status. A client whose
-// Accept header names JSON gets a group of up to smallGroupMembers members.
+// Entra advises against returning a group's members and reads only the status. So every group
+// counts as large, unless the client's Accept header names JSON; then those of up to
+// smallGroupMembers members do not.
 func (v view) largeGroup() roster.LargeGroupStatus {
 	switch {
 	case v.kind() != roster.Group || v.projectionGiven:
@@ -224,6 +229,7 @@ func (v view) largeGroup() roster.LargeGroupStatus {
 	return roster.LargeGroupStatus{MinMembers: 0, Status: http.StatusNoContent}
 }
 
+// deleteResource deletes one resource.
 func (x *exchange) deleteResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	v, err := x.viewOf(x.resourceType, newQuery())
@@ -242,8 +248,8 @@ func (x *exchange) deleteResource() (answer, error) {
 	return answer{status: http.StatusNoContent}, nil
 }
 
-// decode reads the body of a POST or PUT. It uses the function read, except for a group, whose
-// members may be many. members is nil if the body is not a group.
+// decode reads the body of a POST or PUT with the function read. For a group, which may have many
+// members, it uses decodeGroup instead. members is nil if the body is not a group.
 func (x *exchange) decode(read func(*scim.ResourceType, []byte, scim.Mode) (scim.Resource, []scim.Fix, error)) (doc scim.Resource, members *roster.MemberList, err error) {
 	if x.kind() == roster.Group {
 		members = new(roster.MemberList)
@@ -264,6 +270,7 @@ func (x *exchange) decode(read func(*scim.ResourceType, []byte, scim.Mode) (scim
 	return doc, members, nil
 }
 
+// listResources answers a GET of the endpoint.
 func (x *exchange) listResources() (answer, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
@@ -272,6 +279,7 @@ func (x *exchange) listResources() (answer, error) {
 	return x.answerQuery(q)
 }
 
+// searchResources answers a POST to the endpoint's .search.
 func (x *exchange) searchResources() (answer, error) {
 	q, err := x.readSearchRequest()
 	if err != nil {
@@ -280,6 +288,7 @@ func (x *exchange) searchResources() (answer, error) {
 	return x.answerQuery(q)
 }
 
+// readSearchRequest reads the query in the body of a POST to .search.
 func (x *exchange) readSearchRequest() (query, error) {
 	text, err := x.readBody(MaxBody)
 	if err != nil {

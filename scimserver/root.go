@@ -16,6 +16,7 @@ import (
 // RFC 7644 §3.4.2.1: if a type lacks an attribute of the filter, no error is returned; the
 // attribute counts as unassigned.
 
+// listAllTypes answers a GET of the base URL.
 func (x *exchange) listAllTypes() (answer, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
@@ -24,6 +25,7 @@ func (x *exchange) listAllTypes() (answer, error) {
 	return x.answerQueryOfAllTypes(q)
 }
 
+// searchAllTypes answers a POST to .search below the base URL.
 func (x *exchange) searchAllTypes() (answer, error) {
 	q, err := x.readSearchRequest()
 	if err != nil {
@@ -65,8 +67,8 @@ func (x *exchange) answerQueryOfAllTypes(q query) (answer, error) {
 	return x.renderListing(l)
 }
 
-// typeQueries returns the query for each resource type. It returns an error about sortBy only if no
-// type can be sorted by that attribute.
+// typeQueries splits a query at the base URL into one query for each resource type. It returns an
+// error about sortBy only if no type can be sorted by that attribute.
 func (x *exchange) typeQueries(q query) (parts []typeQuery, err error) {
 	var unsortable error
 	sortable := q.sortBy == ""
@@ -164,7 +166,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 	return nil
 }
 
-// maxPageBytes is how many bytes of documents a page of a sorted list of all types may have.
+// maxPageBytes is the largest size of all documents on a page of a sorted list of all types.
 const maxPageBytes = 4 << 20
 
 // sortedResource is a resource in a sorted list of all types, without its document. The list may be
@@ -175,6 +177,8 @@ type sortedResource struct {
 	key  string // the key by which the resource is sorted
 }
 
+// readFirstSorted returns the first reach resources of one type in sorted order, and the number of
+// all resources of the type that match the query.
 func (x *exchange) readFirstSorted(p typeQuery, reach int) (all []sortedResource, total int, err error) {
 	for {
 		page, err := x.listType(p, len(all)+1, min(reach-len(all), maxCount))
@@ -190,7 +194,8 @@ func (x *exchange) readFirstSorted(p typeQuery, reach int) (all []sortedResource
 	}
 }
 
-// pageByCursor fills the page with resources of one type. The cursor says which type.
+// pageByCursor fills the page with resources of one type, which the cursor names. The next page
+// continues with the next type when the resources of this type end.
 //
 // RFC 9865 §2: a page may be shorter than count and still have a next page.
 func (x *exchange) pageByCursor(l *listing, parts []typeQuery) error {

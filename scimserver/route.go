@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// action carries out a request and returns the answer or an error. It does not write to the
-// connection.
+// action is a function that carries out a request and returns the answer or an error. It does not
+// write to the connection.
 type action func(*exchange) (answer, error)
 
 // pathForm is the form of the path after an endpoint's name.
@@ -86,6 +86,7 @@ func (x *exchange) route() (action, error) {
 	return nil, methodNotAllowed(x.method, offered)
 }
 
+// basePattern is the beginning of the patterns that the access log shows.
 const basePattern = "/c/{site}/auth/scim/v2/"
 
 // resourceMethods returns the methods and the name of the endpoint that the request names, and sets
@@ -126,10 +127,12 @@ func parsePathForm(rest []string) (pathForm, bool) {
 	}
 }
 
+// unknownAddressError returns the 404 error for a path without a route.
 func unknownAddressError() error {
 	return scim.NotFound("There is nothing at this address. The Tenant URL ends in /auth/scim/v2, and /Users follows it.")
 }
 
+// methodNotAllowed returns the 405 error, with the offered methods in a header.
 func methodNotAllowed(name string, offered methods) error {
 	var allowed []string
 	for m := range offered {

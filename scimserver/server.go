@@ -50,9 +50,9 @@ func (h *Handler) Before(next http.Handler) http.Handler {
 	})
 }
 
-// timeLimit bounds the work for a request. It is well below one minute, after which Okta gives up.
-// It does not bound how long a large body may take to arrive or to be sent; the HTTP server's own
-// timeouts do.
+// timeLimit is how long the work for a request may take. It is well below one minute, after which
+// Okta gives up. It does not include the time in which a large body arrives or is sent; the HTTP
+// server's own timeouts limit that.
 const (
 	timeLimit  = 30 * time.Second
 	logTimeout = 5 * time.Second // the time limit for writing the row of a request to the request log
@@ -65,7 +65,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from := event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}
 	r = r.WithContext(event.WithActor(r.Context(), from))
 	x := &exchange{handler: h, writer: w, request: r, originalRequest: outer, place: locate(r.URL), method: r.Method}
-	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
+	x.ctx, x.cancel = web.WithTimeout(r.Context(), timeLimit)
 	defer func() { x.cancel() }()
 	defer x.releaseMemory()
 	x.ifMatch, x.ifNoneMatch = r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
@@ -146,7 +146,8 @@ func (x *exchange) throttle(err error) {
 	x.handler.Requests.Gather(x.requestRow)
 }
 
-// fail logs and then answers a request that was accepted but ended in an error.
+// fail answers a request whose token was accepted but which ended in an error. It logs the request
+// before that.
 func (x *exchange) fail(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
@@ -166,8 +167,8 @@ func (x *exchange) fail(err error) {
 // This helps a client that sends the whole body before it reads the answer: it gets the answer
 // instead of a broken connection.
 const (
-	maxDrainBytes = 64 << 20        // how many bytes are read and discarded at most
-	drainTimeout  = 5 * time.Second // how long the server reads and discards at most
+	maxDrainBytes = 64 << 20        // the largest number of bytes that are read and discarded
+	drainTimeout  = 5 * time.Second // the longest time of reading and discarding
 )
 
 // discardBody sends the buffered answer and then reads and discards the remaining body. If the
@@ -203,6 +204,7 @@ func (x *exchange) succeed(a answer) {
 	x.handler.Requests.Gather(x.requestRow)
 }
 
+// log returns the logger, which may discard everything.
 func (h *Handler) log() *slog.Logger {
 	return cmp.Or(h.Log, slog.New(slog.DiscardHandler))
 }

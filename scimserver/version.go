@@ -10,10 +10,10 @@ import (
 // conditionalChange returns the roster.Change for the request, or 412 if If-Match or If-None-Match
 // forbids the change. status is the status of the answer.
 //
-// RFC 7644 §3.14: if If-Match names another version than the current one, the answer is 412.
-// If-Match compares only the version of the document, without the groups of a user. It keeps
-// clients from overwriting each other's changes, and no client can overwrite groups, which is
-// readOnly (RFC 7643 §4.1.2).
+// RFC 7644 §3.14: if If-Match names another version than the current one, the answer is 412. For
+// If-Match, only the version of the document counts, without the groups of a user. The purpose of
+// If-Match is that clients do not overwrite each other's changes, and no client can overwrite
+// groups, which is readOnly (RFC 7643 §4.1.2).
 func (v view) conditionalChange(status int) (roster.Change, error) {
 	by := v.exchange.changeWithRow(status)
 	unwanted, unwantedAny := parseTags(v.exchange.ifNoneMatch)
@@ -60,14 +60,17 @@ func (v view) ifMatchAllows(doc roster.Document) bool {
 // request names attributes.
 func (v view) isUnchanged(doc roster.Document, groups []roster.Membership) bool {
 	tags, anyTag := parseTags(v.exchange.ifNoneMatch)
-	if v.versionWithoutGroups {
-		return anyTag || matchesDocument(tags, doc)
+	if len(tags) == 0 {
+		return anyTag
 	}
-	return anyTag || slices.Contains(tags, opaqueTag(roster.ETag(doc.Version, groups)))
+	if v.versionWithoutGroups {
+		return matchesDocument(tags, doc)
+	}
+	return slices.Contains(tags, opaqueTag(roster.ETag(doc.Version, groups)))
 }
 
-// matchesDocument reports whether one of the tags names the current version of the document,
-// whatever it says about groups.
+// matchesDocument reports whether one of the tags names the current version of the document. It
+// ignores the part of a tag that depends on a user's groups.
 func matchesDocument(tags []string, doc roster.Document) bool {
 	current := opaqueTag(roster.ETag(doc.Version, nil))
 	return slices.ContainsFunc(tags, func(tag string) bool { return roster.DocumentPart(tag) == current })

@@ -5,12 +5,13 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// view says how an answer shows the resources of one type: which attributes it includes.
+// view says which attributes of resources of one type an answer includes.
 type view struct {
 	exchange     *exchange
 	resourceType *scim.ResourceType
@@ -20,6 +21,9 @@ type view struct {
 	showsMembers    bool // whether the answer shows the members of a group, which are streamed
 	showsGroups     bool // whether the answer shows a user's groups, or a version that depends on them
 
+	// lastGroups has the groups that were shown last. Most users on a page have the same groups.
+	lastGroups *shownGroups
+
 	// versionWithoutGroups is true if the projection leaves a user's groups out, so that the
 	// version must not depend on them.
 	versionWithoutGroups bool
@@ -28,8 +32,8 @@ type view struct {
 // kind returns the name of the resource type that the view shows, such as "User".
 func (v view) kind() scim.TypeName { return v.resourceType.ID }
 
-// viewFromQuery returns the view that the query string of a request about one resource asks for. It
-// must be called before any change, so that a request with an error in its query changes nothing.
+// viewFromQuery returns the view for a request about one resource, from its query string. It must
+// be called before any change, so that a request with an error in its query changes nothing.
 func (x *exchange) viewFromQuery() (view, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
@@ -39,7 +43,8 @@ func (x *exchange) viewFromQuery() (view, error) {
 	return x.viewOf(x.resourceType, q)
 }
 
-// viewOf returns the view of one resource type that a query asks for.
+// viewOf returns the view of resources of one type for a query with the parameters attributes and
+// excludedAttributes.
 func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	show, err := scim.ParseProjection(rt, q.attributes, q.excludedAttributes)
 	if err != nil {
@@ -50,6 +55,7 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	case roster.Group:
 		v.showsMembers = show.Wants("members")
 	case roster.User:
+		v.lastGroups = new(shownGroups)
 		// A client that requests meta.version compares versions, so the version must depend on the
 		// groups.
 		named := len(q.attributes) > 0 && show.Wants("meta.version")
@@ -65,49 +71,74 @@ func (v view) answerWithResource(status int, doc roster.Document) (answer, error
 	if err != nil {
 		return answer{}, err
 	}
-	return v.answerWithGroups(status, doc, groups)
+	return v.answerWithGroups(status, doc, groups[doc.ID])
 }
 
-// answerWithGroups is answerWithResource for callers that have already read the groups. groups has
-// the groups of each user by the user's id.
-func (v view) answerWithGroups(status int, doc roster.Document, groups map[string][]roster.Membership) (answer, error) {
-	rendered, err := v.renderWithGroups(groups, doc)
+// answerWithGroups is like answerWithResource, for callers that have already read the groups of the
+// user.
+func (v view) answerWithGroups(status int, doc roster.Document, groups []roster.Membership) (answer, error) {
+	shown := v.showGroups(groups)
+	a := answer{status: status, location: v.exchange.locationOf(v.resourceType, doc.ID), etag: roster.ETagWith(doc.Version, shown.digest)}
+	text, err := v.appendParts(nil, doc, scim.UnstoredParts{Groups: shown.json, Version: shown.version(a.etag), Location: a.location})
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{status: status, location: v.exchange.locationOf(v.resourceType, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}
 	if !v.showsMembers {
-		a.body = rendered[0]
+		a.body = text
 		return a, nil
 	}
-	a.stream = func(w *bufio.Writer) error { return v.writeGroup(w, doc, rendered[0]) }
+	a.stream = func(w *bufio.Writer) error { return v.writeGroup(w, doc, text) }
 	return a, nil
 }
 
-// renderWithGroups returns documents in the form that the view shows, but without the members of
-// groups. groups has the groups of each user by the user's id. If the query names no attributes,
-// all stored attributes are shown.
-func (v view) renderWithGroups(groups map[string][]roster.Membership, docs ...roster.Document) (rendered [][]byte, err error) {
-	rendered = make([][]byte, len(docs))
-	for i, doc := range docs {
-		if rendered[i], err = v.appendResource(nil, groups, doc); err != nil {
-			return nil, err
-		}
+// appendResource appends a document to out in the form that the view shows, but without the members of
+// a group. groups has the groups of a user. If the query names no attributes, all stored attributes
+// are shown.
+func (v view) appendResource(out []byte, doc roster.Document, groups []roster.Membership) ([]byte, error) {
+	shown := v.showGroups(groups)
+	add := scim.UnstoredParts{Groups: shown.json, Location: v.exchange.locationOf(v.resourceType, doc.ID)}
+	if shown.digest != "" {
+		add.Version = roster.ETagWith(doc.Version, shown.digest)
 	}
-	return rendered, nil
+	return v.appendParts(out, doc, add)
 }
 
-// appendResource appends a document to out in the form that renderWithGroups returns.
-func (v view) appendResource(out []byte, groups map[string][]roster.Membership, doc roster.Document) ([]byte, error) {
-	add := scim.UnstoredParts{Location: v.exchange.locationOf(v.resourceType, doc.ID)}
-	if in := groups[doc.ID]; len(in) > 0 {
-		add.Groups, add.Version = v.groupsJSON(in), roster.ETag(doc.Version, in)
-	}
+func (v view) appendParts(out []byte, doc roster.Document, add scim.UnstoredParts) ([]byte, error) {
 	out, err := v.projection.AppendRendered(out, v.resourceType, doc.JSON, add)
 	if err != nil {
 		return nil, fmt.Errorf("read stored %s %s: %w", v.resourceType.Name, doc.ID, err)
 	}
 	return out, nil
+}
+
+// shownGroups is how an answer shows the groups of a user. It is zero for a user without groups.
+type shownGroups struct {
+	list   []roster.Membership
+	json   []byte // the value of the attribute "groups"
+	digest string // the part of the version that tells of the groups
+}
+
+// version returns the version that replaces the one in the document, or "" to keep that.
+func (s shownGroups) version(etag string) string {
+	if s.digest == "" {
+		return ""
+	}
+	return etag
+}
+
+// showGroups returns how the view shows the groups of a user.
+func (v view) showGroups(list []roster.Membership) shownGroups {
+	switch {
+	case len(list) == 0:
+		return shownGroups{}
+	case v.lastGroups != nil && slices.Equal(v.lastGroups.list, list):
+		return *v.lastGroups
+	}
+	shown := shownGroups{list, v.groupsJSON(list), roster.GroupsDigest(list)}
+	if v.lastGroups != nil {
+		*v.lastGroups = shown
+	}
+	return shown
 }
 
 // memberships returns the groups of each user by the user's id, or nil if this view does not show
@@ -177,6 +208,7 @@ type listing struct {
 	hasMembers                 bool // whether entries has a group whose members are shown
 }
 
+// listEntry is one resource of a listing.
 type listEntry struct {
 	view     view
 	doc      roster.Document
@@ -185,6 +217,7 @@ type listEntry struct {
 	groups map[string][]roster.Membership // the groups of the users on the page, by the user's id; nil if they are not shown
 }
 
+// add adds resources of one type to the listing.
 func (l *listing) add(v view, docs ...roster.Document) {
 	l.hasMembers = l.hasMembers || v.showsMembers && len(docs) > 0
 	for _, doc := range docs {
@@ -213,10 +246,11 @@ func (l *listing) readGroups() error {
 	return nil
 }
 
+// render sets e.rendered.
 func (e *listEntry) render() error {
-	rendered, err := e.view.renderWithGroups(e.groups, e.doc)
+	rendered, err := e.view.appendResource(nil, e.doc, e.groups[e.doc.ID])
 	if err == nil {
-		e.rendered = rendered[0]
+		e.rendered = rendered
 	}
 	return err
 }
@@ -265,10 +299,11 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 	}}, nil
 }
 
-// entryBytes is the room that the buffer must have for what the answer adds to a stored document.
-// The answer usually adds less.
+// entryBytes is how much free space the buffer must have for the JSON that the answer adds to a
+// stored document. The answer usually adds less.
 const entryBytes = 1 << 10
 
+// write writes the resource in the form that the answer shows.
 func (e listEntry) write(w *bufio.Writer) error {
 	if e.rendered == nil && !e.view.showsMembers {
 		if w.Available() < len(e.doc.JSON)+entryBytes {
@@ -276,7 +311,7 @@ func (e listEntry) write(w *bufio.Writer) error {
 				return err
 			}
 		}
-		text, err := e.view.appendResource(w.AvailableBuffer(), e.groups, e.doc)
+		text, err := e.view.appendResource(w.AvailableBuffer(), e.doc, e.groups[e.doc.ID])
 		if err != nil {
 			return err
 		}

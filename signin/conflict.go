@@ -14,15 +14,15 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Conflict is a verified sign-in that waits for an administrator. An account exists already, and
-// the sign-in must not get it automatically. The administrator links the identity to the account,
-// or dismisses the sign-in.
+// Conflict is a verified sign-in that fits an existing account, but must not open that account
+// before an administrator has decided. The administrator links the identity to the account, or
+// dismisses the sign-in.
 type Conflict struct {
 	ID       string
 	PersonID string // the id of the existing account
 	Reason   string // one of unproved, identity_conflict and email_conflict
 
-	Issuer, Identifier        string // the identity
+	Issuer, Identifier        string // the identity: the identity provider, and the user identifier there
 	Match, DisplayName, Email string // the identity provider's claims about the person; Match is compared with userName
 
 	FirstTry, LastTry time.Time // when the sign-in was first and last tried
@@ -30,18 +30,18 @@ type Conflict struct {
 }
 
 const (
-	// MaxConflicts is the largest number of waiting sign-ins of a site. If as many wait already,
-	// another sign-in is refused but does not wait.
+	// MaxConflicts is the largest number of conflicts that a site stores. If it has that many, a
+	// further conflicting sign-in is refused without being stored.
 	MaxConflicts = 200
-	// conflictLifetime is how long a sign-in waits after its last try.
+	// conflictLifetime is how long a conflict is kept after the last try to sign in.
 	conflictLifetime = 30 * 24 * time.Hour
 )
 
-// ConflictStore keeps the sign-ins that wait. Every method names the site.
+// ConflictStore keeps conflicts. Every method names the site.
 type ConflictStore interface {
-	// PutConflict stores a conflict. If the same identity waits for the same account already,
-	// PutConflict counts one more try. It also removes the site's conflicts that were last tried
-	// before notSince.
+	// PutConflict stores a conflict. If there is one of the same identity and the same account
+	// already, PutConflict counts one more try. It also removes the site's conflicts that were last
+	// tried before notSince.
 	PutConflict(ctx context.Context, id site.ID, c Conflict, notSince time.Time) error
 	// Conflicts returns the conflicts that were last tried at or after since, the latest first.
 	Conflicts(ctx context.Context, id site.ID, since time.Time) ([]Conflict, error)
@@ -51,8 +51,8 @@ type ConflictStore interface {
 	DropConflicts(ctx context.Context, id site.ID, issuer, identifier string, events ...event.Event) error
 }
 
-// storeConflict stores a sign-in that the roster refused because an account exists already. It does
-// nothing if err is another refusal.
+// storeConflict stores a sign-in as a conflict, if the roster refused it with err because an
+// account exists already. It does nothing for another err.
 func (s *SingleSignOn) storeConflict(ctx context.Context, st site.Site, who roster.Asserted, err error) error {
 	about, ok := refusal.DataOf[roster.Rejected](err)
 	if !ok || about.PersonID == "" {
@@ -87,6 +87,8 @@ func (s *SingleSignOn) Conflicts(ctx context.Context, st site.Site) ([]Conflict,
 // ErrNoConflict is the refusal to link or dismiss a sign-in that no longer waits.
 var ErrNoConflict = refusal.New(refusal.NotFound, "", "this sign-in no longer waits").Advise("load the page again").Coded("sso_no_conflict")
 
+// findConflict returns a conflict and the existing account. It returns ErrNoConflict if the sign-in
+// no longer waits.
 func (s *SingleSignOn) findConflict(ctx context.Context, st site.Site, id string) (Conflict, roster.Person, error) {
 	if !utf8.ValidString(id) || strings.Contains(id, "\x00") || len(id) > 100 {
 		return Conflict{}, roster.Person{}, ErrNoConflict // no conflict has such an id
@@ -105,9 +107,9 @@ func (s *SingleSignOn) findConflict(ctx context.Context, st site.Site, id string
 	return c, p, err
 }
 
-// LinkConflict links the identity of a waiting sign-in to the existing account. The previous
-// identity no longer opens the account, and the sessions of the account end. LinkConflict returns
-// ErrNoConflict if the sign-in no longer waits.
+// LinkConflict links the identity of a waiting sign-in to the existing account. The identity that
+// was linked before no longer opens the account, and the sessions of the account end. LinkConflict
+// returns ErrNoConflict if the sign-in no longer waits.
 func (s *SingleSignOn) LinkConflict(ctx context.Context, st site.Site, id string, by roster.Change) (roster.Person, error) {
 	c, p, err := s.findConflict(ctx, st, id)
 	if err != nil {

@@ -61,16 +61,16 @@ type Connection struct {
 	Claims       saml.Claims           // the names of the attributes that the site uses with SAML
 	Creates      bool                  // whether the first sign-in of a person creates the account
 	Unsolicited  bool                  // whether a sign-in may begin at the identity provider
-	Length       time.Duration         // the longest time that a session lasts; 0 means the default
+	Length       time.Duration         // the longest duration of a session; 0 means the default
 	SignRequests bool                  // whether requests are signed with the site's key
-	SignsOut     bool                  // whether single sign-out is used: signing out of one side also ends the session on the other
+	SignsOut     bool                  // whether single sign-out is used: signing out at the site also ends the session at the identity provider, and the reverse
 	Matches      string                // the claim that must equal userName; see Site.MatchesUserName
-	Version      int64                 // the number of changes that were saved; 0 if there was none
+	Version      int64                 // how many times the connection was saved; 0 if never
 }
 
-// newConnection returns the connection of a site for which no connection is stored. It uses the
-// claim names of Entra ID. The guide calls the claim for DisplayName the Display Name Assertion. In
-// Entra ID this claim holds the user principal name.
+// newConnection returns the connection of a site for which no connection is stored. It has the
+// claim names of Entra ID. docs/guide.md calls the claim for DisplayName the Display Name
+// Assertion. In Entra ID this claim holds the user principal name.
 func newConnection() Connection {
 	return Connection{
 		Mode: SSOOff, Protocol: SAML, Creates: true, OpenID: newOpenIDConnection(),
@@ -81,10 +81,11 @@ func newConnection() Connection {
 	}
 }
 
-// Learn copies the data of an identity provider from its metadata. If the identity provider is the
-// same as before, its old certificates stay, because metadata may announce new certificates before
-// they are used. address is the address of the metadata; if it is empty, the known address stays.
-func (c *Connection) Learn(idp saml.IdentityProvider, address string) {
+// UseMetadata copies the data of an identity provider, which was read from its metadata, into the
+// connection. If the identity provider is the same as before, its old certificates stay, because
+// metadata may announce new certificates before they are used. address is the address of the
+// metadata; if it is empty, the known address stays.
+func (c *Connection) UseMetadata(idp saml.IdentityProvider, address string) {
 	if c.Provider.EntityID == idp.EntityID {
 		for _, cert := range c.Provider.Certificates {
 			if len(idp.Certificates) < saml.MaxCertificates {
@@ -98,18 +99,19 @@ func (c *Connection) Learn(idp saml.IdentityProvider, address string) {
 	}
 }
 
-// Ready reports whether the identity provider is set up for the site's protocol.
-func (c Connection) Ready() bool { return c.ReadyFor(c.Protocol) }
+// IsReady reports whether the identity provider is set up for the site's protocol.
+func (c Connection) IsReady() bool { return c.IsReadyFor(c.Protocol) }
 
-// ReadyFor reports whether the identity provider is set up for a protocol.
-func (c Connection) ReadyFor(p Protocol) bool {
+// IsReadyFor reports whether the identity provider is set up for a protocol.
+func (c Connection) IsReadyFor(p Protocol) bool {
 	if p == OpenID {
-		return c.OpenID.ready()
+		return c.OpenID.isReady()
 	}
 	return c.Provider.EntityID != ""
 }
 
-// setUpAdvice says what an administrator must add to a connection that is not ready.
+// setUpAdvice says what an administrator must enter if the connection is not ready for this
+// protocol.
 func (p Protocol) setUpAdvice() string {
 	if p == OpenID {
 		return "save its issuer, client id and client secret first"
@@ -162,7 +164,7 @@ func (c *Connection) check() error {
 	if c.Length != 0 && (c.Length < MinSessionLength || c.Length > MaxSessionLength) {
 		return refusal.New(refusal.Invalid, "length", "a session cannot last %s", c.Length).Advise("use 5 minutes to 30 days, or nothing for the server's own length")
 	}
-	if c.ReadyFor(SAML) {
+	if c.IsReadyFor(SAML) {
 		if err := c.Provider.Check(); err != nil {
 			return refusal.New(refusal.Invalid, "metadata", "%s", err)
 		}
@@ -173,7 +175,7 @@ func (c *Connection) check() error {
 	if !slices.Contains(Protocols, c.Protocol) {
 		return refusal.New(refusal.Invalid, "protocol", "%q is not a protocol", string(c.Protocol)).Advise("use saml or oidc")
 	}
-	if c.Mode != SSOOff && !c.Ready() {
+	if c.Mode != SSOOff && !c.IsReady() {
 		return refusal.New(refusal.Conflict, "mode", "the identity provider is not known yet").Advise("%s", c.Protocol.setUpAdvice())
 	}
 	return nil
@@ -182,8 +184,8 @@ func (c *Connection) check() error {
 // ConnectionStore keeps connections. Every method names the site.
 type ConnectionStore interface {
 	Connection(ctx context.Context, id site.ID) (Connection, error) // refusal.NotFound if there is none
-	// PutConnection stores the change in one transaction, if the stored connection still has the
-	// version IfVersion. Otherwise it returns refusal.Stale.
+	// PutConnection stores a change in one transaction, if the stored connection still has the
+	// version c.IfVersion. Otherwise it returns refusal.Stale.
 	PutConnection(ctx context.Context, id site.ID, c ConnectionChange) error
 }
 
@@ -191,7 +193,7 @@ type ConnectionStore interface {
 type ConnectionChange struct {
 	Next           Connection
 	IfVersion      int64 // the version that the stored connection must have
-	KeepsTests     bool  // whether passed tests of the stored connection also count for Next
+	KeepsTests     bool  // whether tests that the stored connection passed also count for Next
 	MatchesChanged bool  // whether Next.Matches differs from the site's MatchesUserName
 	Events         []event.Event
 }
@@ -220,7 +222,7 @@ func (s *SingleSignOn) SetConnection(ctx context.Context, st site.Site, ifVersio
 // ErrCannotRequire is the refusal to make single sign-on required, because something is missing.
 var ErrCannotRequire = refusal.New(refusal.Conflict, "mode", "single sign-on cannot be required yet").Coded("sso_not_required")
 
-// Require makes single sign-on required, as SetConnectionAs does.
+// Require makes single sign-on required. It returns the errors of SetConnectionAs.
 func (s *SingleSignOn) Require(ctx context.Context, st site.Site, ifVersion int64, actor, personID string) (Connection, error) {
 	return s.SetConnectionAs(ctx, st, ifVersion, actor, personID, func(c *Connection) error { c.Mode = SSORequired; return nil })
 }
@@ -246,16 +248,17 @@ func (s *SingleSignOn) checkMayRequire(ctx context.Context, st site.Site, old, n
 	return nil
 }
 
+// missingTest is one of the results of MissingToRequire.
 const missingTest = "pass a test sign-in of your own with these settings first"
 
-// MissingToRequire returns the next thing that an administrator must do before they can make single
-// sign-on required, in words. It returns an empty string if nothing is missing.
+// MissingToRequire says in words what an administrator must do next before they can make single
+// sign-on required. It returns an empty string if nothing is missing.
 func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Connection, personID string) (string, error) {
 	t, tested, err := s.LastTest(ctx, st, personID)
 	if err != nil {
 		return "", err
 	}
-	linked, err := s.opensByIdentity(ctx, st, personID, t)
+	linked, err := s.isTestedIdentityLinked(ctx, st, personID, t)
 	if err != nil {
 		return "", err
 	}
@@ -264,7 +267,7 @@ func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Con
 		return "", err
 	}
 	switch {
-	case !c.Ready():
+	case !c.IsReady():
 		if c.Protocol == OpenID {
 			return "save the issuer, the client id and the client secret first", nil
 		}
@@ -281,8 +284,9 @@ func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Con
 	return "", nil
 }
 
-// opensByIdentity reports whether the identity in the test is still linked to the person's account.
-func (s *SingleSignOn) opensByIdentity(ctx context.Context, st site.Site, personID string, t Test) (bool, error) {
+// isTestedIdentityLinked reports whether the identity that signed in in the test is linked to the
+// person's account.
+func (s *SingleSignOn) isTestedIdentityLinked(ctx context.Context, st site.Site, personID string, t Test) (bool, error) {
 	i, err := s.Rosters.Open(st).IdentityOf(ctx, personID)
 	if errors.Is(err, refusal.NotFound) {
 		return false, nil
@@ -401,6 +405,8 @@ func Differences(old, next Connection) []event.Change {
 	return append(changes, openIDDifferences(old.OpenID, next.OpenID)...)
 }
 
+// fingerprints lists the identity provider's certificates in words: the start of each SHA-256, and
+// the date until which it is valid.
 func fingerprints(c Connection) string {
 	var all []string
 	for _, cert := range c.Provider.Certificates {
@@ -410,7 +416,7 @@ func fingerprints(c Connection) string {
 }
 
 // ServiceProvider returns the site as a SAML service provider without keys. The result does not
-// reveal whether the site exists, except if an administrator has chosen an entity id.
+// reveal whether the site exists, unless an administrator has chosen an entity id.
 func (s *SingleSignOn) ServiceProvider(siteName string, c Connection) saml.ServiceProvider {
 	base := s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/saml2/"
 	sp := saml.ServiceProvider{EntityID: base + "metadata", ACS: base + "post", SignRequests: c.SignRequests}

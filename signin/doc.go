@@ -1,5 +1,6 @@
-// Package signin decides who may sign in to a site. There are two ways: single sign-on by SAML or
-// OpenID Connect (see SingleSignOn), and one-time links:
+// Package signin decides who may sign in to a site. People sign in by single sign-on, with SAML or
+// OpenID Connect (see SingleSignOn), or with one-time links. An identity is a user identifier at an
+// identity provider; it can be linked to one account of a site. These functions make links:
 //
 //	rollcall site link SITE USERNAME         IssueSiteLink        a link for any active person
 //	rollcall site create SITE --admin EMAIL  IssueFirstAdminLink  makes the administrator's account

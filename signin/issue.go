@@ -14,10 +14,10 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// IssueSiteLink makes a one-time link for the person with this userName; upper and lower case are
-// the same. It returns ErrBlocked or ErrInactive if the person's account is closed. If the site
-// requires single sign-on, it makes links only for administrators, who may need one if single
-// sign-on does not work. For other people it then returns ErrSSORequired.
+// IssueSiteLink makes a one-time link for the person with this userName, ignoring case. It returns
+// ErrBlocked or ErrInactive if the person's account is blocked or deactivated. If the site requires
+// single sign-on, it makes links only for administrators, who may need one if single sign-on does
+// not work. For other people it then returns ErrSSORequired.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {
@@ -63,6 +63,7 @@ func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, 
 	return s.IssueSiteLink(ctx, st, form.Email, actor)
 }
 
+// issueLink stores a new link and its event, whose text is given.
 func (s *SignIns) issueLink(ctx context.Context, st site.Site, l Link, personID, actor, text string) (Link, error) {
 	r := LinkRecord{Site: st.ID, Kind: l.Kind, PersonID: personID}
 	l.Link, r.Record = onetime.New(s.Now(), func(secret string) string { return LinkPath(st.Name, secret) })
@@ -72,6 +73,7 @@ func (s *SignIns) issueLink(ctx context.Context, st site.Site, l Link, personID,
 	return l, nil
 }
 
+// requiresSSO reports whether the site requires single sign-on.
 func (s *SignIns) requiresSSO(ctx context.Context, st site.Site) (bool, error) {
 	required, err := s.Store.RequiresSSO(ctx, st.ID)
 	if err != nil {
@@ -80,6 +82,7 @@ func (s *SignIns) requiresSSO(ctx context.Context, st site.Site) (bool, error) {
 	return required, nil
 }
 
+// checkNoAdmin returns ErrHasAdmin if the site has an active administrator.
 func (s *SignIns) checkNoAdmin(ctx context.Context, st site.Site) error {
 	admins, _, err := s.Rosters.Open(st).People(ctx, roster.PeopleQuery{Role: roster.RoleAdmin, Status: roster.StatusActive, Limit: 1})
 	if err != nil {
@@ -91,6 +94,8 @@ func (s *SignIns) checkNoAdmin(ctx context.Context, st site.Site) error {
 	return nil
 }
 
+// makeAdmin makes the person in the form an administrator, and creates the account if there is
+// none. It refuses a person whose account is deactivated.
 func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster.Change) (roster.Person, error) {
 	r := s.Rosters.Open(st)
 	// A deactivated person must not get in again with their e-mail address.
@@ -114,6 +119,7 @@ func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster
 	return r.PersonByUserName(ctx, f.Email)
 }
 
+// newEvent returns an event of a site.
 func (s *SignIns) newEvent(st site.Site, name, actor, subject, text string) event.Event {
 	return event.Event{
 		Time:    s.Now(),
@@ -131,9 +137,9 @@ type Form struct {
 	Email string // the e-mail address; it also becomes the userName
 }
 
-// clean returns the form with trimmed fields. It refuses an empty name, a value that is too long,
-// and an address that is not an e-mail address. Each refusal is refusal.Invalid about "name" or
-// "email".
+// clean returns the form without spaces around its fields. It returns a refusal of kind
+// refusal.Invalid, about the field "name" or "email", for an empty name, a value that is too long,
+// and an address that is not an e-mail address.
 func (f Form) clean() (Form, error) {
 	f.Name, f.Email = strings.TrimSpace(f.Name), strings.TrimSpace(f.Email)
 	if f.Name == "" {

@@ -13,11 +13,12 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Each site may have its own SAML key. The key signs the site's requests, and identity providers
-// encrypt assertions for it. Rotating a key takes three steps, so that no sign-in fails meanwhile:
+// Each site may have its own SAML key. The site signs its requests with the key, and identity
+// providers encrypt assertions for it. A key is replaced in three steps (a rotation), so that no
+// sign-in fails meanwhile:
 //
-//	MakeKey       adds a new key to the metadata, which decrypts; the previous key still signs
-//	UseKey        makes the new key sign; the previous key leaves the metadata, but still decrypts
+//	MakeKey       adds a new key to the metadata; it can decrypt, but the previous key still signs
+//	UseKey        makes the new key sign; the previous key leaves the metadata, but can still decrypt
 //	RemoveOldKey  removes the previous key
 
 // KeyState says what a key of a site is used for.
@@ -38,21 +39,21 @@ type SiteKey struct {
 	Made        time.Time // when the key was made
 }
 
-// SealedKey is a key of a site as it is stored. Its private part is sealed.
+// SealedKey is a key of a site as it is stored, with its private part encrypted ("sealed").
 type SealedKey struct {
 	SiteKey
-	Sealed []byte
+	Sealed []byte // the private part
 }
 
-// SealedSiteKey is a SealedKey with its site.
+// SealedSiteKey is a SealedKey, and the site that it belongs to.
 type SealedSiteKey struct {
 	Site site.ID
 	SealedKey
 }
 
-// Sealer seals secrets, such as private keys, before they are stored. Open needs the context that
-// Seal got. The context names the site and the secret. So a sealed key that someone copies to
-// another site cannot be opened.
+// Sealer encrypts ("seals") secrets such as private keys before they are stored, and decrypts
+// ("opens") them. Open needs the same context as Seal. The context names the site and the secret.
+// So a sealed key that someone copies to another site cannot be opened.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)
@@ -74,12 +75,14 @@ type KeyStore interface {
 
 // Refusals that callers check for.
 var (
+	// ErrKeysStale is returned if the stored keys are not the ones that were read before.
 	ErrKeysStale = refusal.New(refusal.Stale, "", "another person changed the keys of this site meanwhile; nothing was changed").Advise("load the page again").Coded("sso_keys_stale")
-	ErrKeyState  = refusal.New(refusal.Conflict, "", "this is not the next step of a rotation").Coded("sso_key_state")
+	// ErrKeyState is returned for a step of a rotation that does not follow the last one.
+	ErrKeyState = refusal.New(refusal.Conflict, "", "this is not the next step of a rotation").Coded("sso_key_state")
 )
 
-// keyContext returns a string that names the site and the id of a private key. The seal of the key
-// is bound to that string.
+// keyContext returns the context with which a Sealer seals a private key. It names the site and the
+// id of the key.
 func keyContext(id site.ID, keyID string) string { return "saml-key/" + string(id) + "/" + keyID }
 
 // SiteKeys returns the keys of a site, the oldest first.
@@ -95,8 +98,8 @@ func (s *SingleSignOn) SiteKeys(ctx context.Context, st site.Site) ([]SiteKey, e
 	return keys, nil
 }
 
-// MakeKey makes a key for the site. The first key of a site signs at once. A second key is only
-// announced. MakeKey returns ErrKeyState if the site has a new or an old key already.
+// MakeKey makes a key for the site. The first key of a site has the state KeyUsed, and a second key
+// KeyAnnounced. MakeKey returns ErrKeyState if the site has an announced or an old key.
 func (s *SingleSignOn) MakeKey(ctx context.Context, st site.Site, actor string) error {
 	before, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -171,6 +174,7 @@ func (s *SingleSignOn) RemoveOldKey(ctx context.Context, st site.Site, actor str
 	return s.putKeys(ctx, st, before, next, event.SiteSSOKeyRemoved, actor, "The old SAML key of this site was removed: "+shortFingerprint(before[at].Certificate))
 }
 
+// putKeys replaces the keys of a site, and appends an event with this name and text.
 func (s *SingleSignOn) putKeys(ctx context.Context, st site.Site, before, next []SealedKey, name, actor, text string) error {
 	e := event.Event{
 		Time: s.Now(), Scope: event.Site(string(st.ID)), Name: name, Actor: actor, Text: text,
@@ -182,6 +186,7 @@ func (s *SingleSignOn) putKeys(ctx context.Context, st site.Site, before, next [
 	return nil
 }
 
+// describeKeys returns the keys in words, for events: the start of each SHA-256, and the state.
 func describeKeys(keys []SealedKey) []string {
 	words := []string{}
 	for _, k := range keys {
@@ -190,8 +195,10 @@ func describeKeys(keys []SealedKey) []string {
 	return words
 }
 
+// shortFingerprint returns the start of a certificate's SHA-256.
 func shortFingerprint(c *x509.Certificate) string { return saml.Fingerprint(c)[:16] + "…" }
 
+// hasKey reports whether one of the keys has this state.
 func hasKey(keys []SealedKey, state KeyState) bool {
 	return slices.ContainsFunc(keys, func(k SealedKey) bool { return k.State == state })
 }
@@ -205,10 +212,10 @@ func (s *SingleSignOn) ensureKey(ctx context.Context, st site.Site, actor string
 	return s.MakeKey(ctx, st, actor)
 }
 
-// Describe returns the site as a SAML service provider, for the site's metadata. It has the
-// certificates of the site's keys, but no private keys. The certificate of the key that signs comes
-// first.
-func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
+// PublicServiceProvider returns the site as a SAML service provider, for the site's metadata. The
+// result has the certificates of the site's keys, but no private keys. The certificate of the key
+// that signs comes first.
+func (s *SingleSignOn) PublicServiceProvider(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
 	keys, err := s.SiteKeys(ctx, st)
 	sp := s.ServiceProvider(st.Name, c)
 	for _, k := range keys {
@@ -222,10 +229,10 @@ func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection)
 	return sp, err
 }
 
-// withKeys returns the site as a SAML service provider with private keys. The key that signs comes
-// first. withKeys leaves out keys that cannot be opened. If the site needs such a key to sign,
-// withKeys returns an error.
-func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
+// privateServiceProvider returns the site as a SAML service provider with private keys. The key
+// that signs comes first. privateServiceProvider leaves out keys that cannot be opened, but returns
+// an error if the site needs such a key to sign.
+func (s *SingleSignOn) privateServiceProvider(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
 	sp := s.ServiceProvider(st.Name, c)
 	sealed, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -267,9 +274,9 @@ func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 	return pair, nil
 }
 
-// ResealKeys seals all keys and client secrets of all sites again, with the primary key of the
-// sealer. done is the number of those that it sealed. Keys and secrets that cannot be opened stay
-// as they are; lost lists their sites.
+// ResealKeys seals all keys and client secrets of all sites again, because the sealer has a new key
+// of its own. done is how many keys and secrets it has sealed. Those that cannot be opened stay as
+// they are; lost lists their sites.
 func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID, err error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {
@@ -321,6 +328,7 @@ func (s *SingleSignOn) DiscardLostKeys(ctx context.Context, actor string) (keys,
 	return keys, secrets, err
 }
 
+// discardLostKeys removes the keys that cannot be opened. It returns the names of their sites.
 func (s *SingleSignOn) discardLostKeys(ctx context.Context, actor string) ([]string, error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {

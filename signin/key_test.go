@@ -75,7 +75,7 @@ func TestAKeyIsRotatedInThreeSteps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sp, err := c.sso.Describe(c.ctx, c.site, n)
+			sp, err := c.sso.PublicServiceProvider(c.ctx, c.site, n)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,8 +88,8 @@ func TestAKeyIsRotatedInThreeSteps(t *testing.T) {
 		names := func(k signin.SiteKey) bool {
 			return strings.Contains(announced(), base64.StdEncoding.EncodeToString(k.Certificate.Raw))
 		}
-		// signIn signs Ada in with an assertion that is encrypted for a key, as another process of the
-		// server takes it.
+		// signIn signs Ada in with an assertion that is encrypted for a key, as another process of
+		// the server takes it.
 		signIn := func(cert *x509.Certificate) error {
 			r := c.start(t, "")
 			a := r.Answer("ada")

@@ -5,7 +5,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// The reasons why a link to a site does not open, in addition to the reasons of package onetime.
+// The reasons why a one-time link does not work, in addition to the reasons of package onetime.
 const (
 	LinkDeactivated onetime.Reason = "deactivated"  // the person's account is no longer active
 	LinkBlocked     onetime.Reason = "blocked"      // an administrator blocked the person
@@ -16,14 +16,15 @@ const (
 
 // Refusals that callers check for.
 var (
-	// ErrLinkEnded refuses a link that no longer opens. A new link would open. Its Data field is a
+	// ErrLinkEnded refuses a link that no longer works. A new link would work. Its Data field is a
 	// ClosedLink.
 	ErrLinkEnded = onetime.NewRefusal("link_ended")
 	// ErrAccountClosed refuses a link because of the person's account or the site's settings. A new
-	// link would not open either. Its Data field is a ClosedLink.
+	// link would not work either. Its Data field is a ClosedLink.
 	ErrAccountClosed = refusal.New(refusal.Gone, "", "this account is closed, so its links do not open").Coded("link_account_closed")
 
-	// ErrInactive and ErrBlocked refuse to make a link for a person.
+	// ErrInactive and ErrBlocked refuse to make a link for a person whose account is deactivated or
+	// blocked.
 	ErrInactive = refusal.New(refusal.Conflict, "", "the account is deactivated").Advise("reactivate it first").Coded("link_inactive")
 	ErrBlocked  = refusal.New(refusal.Conflict, "", "the account is blocked").Advise("unblock it first").Coded("link_blocked")
 	// ErrSSORequired refuses to make a link for a person who is not an administrator, because the
@@ -36,15 +37,15 @@ var (
 			Advise("make a link for a person of the site").Coded("site_has_admin")
 )
 
-// ClosedLink is the link that ErrLinkEnded and ErrAccountClosed are about.
+// ClosedLink says why a link does not work. It is the data of ErrLinkEnded and ErrAccountClosed.
 type ClosedLink struct {
 	Reason   onetime.Reason
 	Site     string // the name of the site
 	UserName string // empty if it is unknown, and for a first administrator's link
 }
 
-// Refuse returns the refusal that says why the link does not open. Its words are for the person who
-// opened the link.
+// Refuse returns ErrLinkEnded or ErrAccountClosed with a message that tells the person why the link
+// does not work.
 func (l ClosedLink) Refuse() error {
 	switch l.Reason {
 	case LinkDeactivated:

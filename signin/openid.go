@@ -31,14 +31,17 @@ type OpenIDConnection struct {
 	Claims oidc.Claims // the names of the claims that the site uses
 }
 
+// newOpenIDConnection returns the data of a site that has not set up a provider.
 func newOpenIDConnection() OpenIDConnection {
 	return OpenIDConnection{Claims: oidc.Claims{DisplayName: "preferred_username", Email: "email"}}
 }
 
-func (o OpenIDConnection) ready() bool {
+// isReady reports whether the provider is set up.
+func (o OpenIDConnection) isReady() bool {
 	return o.Issuer != "" && o.ClientID != "" && len(o.Sealed) > 0
 }
 
+// check returns a refusal for data that cannot be used.
 func (o OpenIDConnection) check() error {
 	if o.Issuer != "" {
 		if err := oidc.CheckIssuer(o.Issuer); err != nil {
@@ -51,8 +54,8 @@ func (o OpenIDConnection) check() error {
 	return nil
 }
 
-// maxClientSecret is the largest length of a client secret, in bytes.
-const maxClientSecret = 1024
+// maxClientSecretBytes is the largest length of a client secret.
+const maxClientSecretBytes = 1024
 
 // sealSecret seals the new client secret in next. If there is no new secret, it keeps the stored
 // secret. It refuses to keep the stored secret if the issuer changes, because the secret would then
@@ -67,7 +70,7 @@ func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *Open
 		next.Sealed = old.Sealed
 		return nil
 	}
-	if len(typed) > maxClientSecret || !utf8.ValidString(typed) || strings.ContainsFunc(typed, func(r rune) bool { return r < ' ' }) {
+	if len(typed) > maxClientSecretBytes || !utf8.ValidString(typed) || strings.ContainsFunc(typed, func(r rune) bool { return r < ' ' }) {
 		return refusal.New(refusal.Invalid, "clientSecret", "this is not a client secret of at most 1,024 bytes").Advise("copy its value again")
 	}
 	if next.Issuer == "" {
@@ -78,9 +81,8 @@ func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *Open
 	return err
 }
 
-// secretContext returns a string that names the site and the issuer of a client secret. The seal of
-// the secret is bound to that string. So a secret that someone moves to another site or issuer
-// cannot be opened.
+// secretContext returns the context with which a Sealer seals a client secret. It names the site
+// and the issuer. So a secret that someone copies to another site or issuer cannot be opened.
 func secretContext(id site.ID, issuer string) string {
 	return "oidc-secret/" + string(id) + "/" + issuer
 }
@@ -117,7 +119,7 @@ func (s *SingleSignOn) OpenIDClient(siteName string, c Connection) oidc.Client {
 // startOpenID stores a sign-in request and returns its address at the OpenID provider. The nonce is
 // the id of the request. The store finds the request by the hash of the state.
 func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connection, browser string, r RequestRecord) (string, error) {
-	if s.OpenID == nil || !c.OpenID.ready() {
+	if s.OpenID == nil || !c.OpenID.isReady() {
 		return "", ErrSSOOff
 	}
 	p, err := s.OpenID.Provider(ctx, c.OpenID.Issuer)
@@ -138,7 +140,7 @@ func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in codefl
 	if err != nil {
 		return Finished{}, err
 	}
-	if !c.ReadyFor(OpenID) || s.OpenID == nil {
+	if !c.IsReadyFor(OpenID) || s.OpenID == nil {
 		return Finished{}, ErrSSOOff
 	}
 	req, err := s.takeRequest(ctx, st, c, in)

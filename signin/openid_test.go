@@ -30,8 +30,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// openIDCompany is a company whose site is connected to an OpenID provider. Its clock is that of the
-// provider, which has the time of day.
+// openIDCompany is a company whose site is connected to an OpenID provider. Its clock is that of
+// the provider, which has the time of day.
 type openIDCompany struct {
 	*company
 	op *openidtest.Provider
@@ -159,8 +159,8 @@ func TestOpenIDConnect(t *testing.T) {
 			c.catchUp()
 		})
 		t.Run("a code counts with the request of its own browser alone", func(t *testing.T) {
-			// The attacker's code arrives with the state of the victim's own request: the verifier of PKCE
-			// is another one, so the provider gives nothing for it.
+			// The attacker's code arrives with the state of the victim's own request: the verifier
+			// of PKCE is another one, so the provider gives nothing for it.
 			stolen := c.signIn(t, c.begin(t), "ada@acme.example")
 			victims := c.signIn(t, c.begin(t), "bo@acme.example")
 			victims.Code = stolen.Code
@@ -241,7 +241,7 @@ func TestOpenIDConnect(t *testing.T) {
 			if _, secrets, err := lost.DiscardLostKeys(c.ctx, "cli"); err != nil || !slices.Equal(secrets, []string{"acme"}) {
 				t.Errorf("discarded: %v, %v", secrets, err)
 			}
-			if now, err := c.sso.Connection(c.ctx, c.site); err != nil || now.Ready() {
+			if now, err := c.sso.Connection(c.ctx, c.site); err != nil || now.IsReady() {
 				t.Errorf("got %+v, %v", now.OpenID, err)
 			}
 			if _, err := c.sso.Start(c.ctx, c.site, browser, "", false); !errors.Is(err, signin.ErrSSOOff) {
@@ -251,8 +251,8 @@ func TestOpenIDConnect(t *testing.T) {
 	})
 }
 
-// TestIDTokensThatAreNotTakenOver sends ID tokens of the real provider, changed in one thing each. The
-// first row changes nothing, and is accepted.
+// TestIDTokensThatAreNotTakenOver sends ID tokens of the real provider, changed in one thing each.
+// The first row changes nothing, and is accepted.
 func TestIDTokensThatAreNotTakenOver(t *testing.T) {
 	t.Parallel()
 	c := newOpenIDCompany(t, storetest.New(t))
@@ -414,7 +414,8 @@ func TestASiteUsesTheProtocolThatItChose(t *testing.T) {
 		t.Errorf("a response of SAML at a site that uses OpenID Connect: %v", err)
 	}
 
-	// An administrator requires it, and cannot change the protocol afterwards without a test of the other.
+	// An administrator requires it, and cannot change the protocol afterwards without a test of the
+	// other.
 	c.bring(t, "kim@acme.example Admin")
 	kim := personNamed(t, c, "kim@acme.example")
 	mine := roster.Change{Actor: "admin:kim", Via: roster.ViaAdmin, Person: kim.ID}
@@ -732,7 +733,8 @@ func TestPeopleSignOutAtTheOpenIDProviderToo(t *testing.T) {
 			t.Errorf("the sign-in: %v", err)
 		}
 
-		// A provider that is down, or has no good address for it, is not offered; signing out goes through.
+		// A provider that is down, or has no good address for it, is not offered; signing out goes
+		// through.
 		offered := func(issuer string) {
 			t.Helper()
 			c.sso = c.process()

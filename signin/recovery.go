@@ -40,12 +40,14 @@ type RecoverySet struct {
 
 // Refusals that callers check for.
 var (
-	// ErrNoSuchCode refuses a recovery code. It is the same for every reason, so that a person who
-	// guesses codes learns nothing from it.
+	// ErrNoSuchCode refuses a recovery code. It is the same for every reason, so that it tells
+	// nothing to a person who guesses codes.
 	ErrNoSuchCode = refusal.New(refusal.Forbidden, "code", "this code does not open the site").
 			Advise("check what you typed; each code opens once, and a new set ends the old one").Coded("recovery_code_unknown")
+	// ErrCodesStale is returned if the person's codes are not those that the caller saw.
 	ErrCodesStale = refusal.New(refusal.Stale, "", "the recovery codes were made again meanwhile; nothing new was made").
 			Advise("load the page again").Coded("recovery_codes_stale")
+	// ErrNoAdminForCodes refuses to make codes for a person who is not an active administrator.
 	ErrNoAdminForCodes = refusal.New(refusal.Conflict, "", "recovery codes are for active administrators").
 				Advise("name a person with the role Admin").Coded("recovery_codes_admin")
 )
@@ -100,9 +102,9 @@ func whyCodesEnded(p roster.Person, made time.Time) (why string) {
 }
 
 // MakeRecoveryCodes makes a new set of codes for an administrator and returns it. The codes of the
-// old set no longer work. ifMade is the time of the set that the caller saw. If the stored set has
-// another time, MakeRecoveryCodes returns ErrCodesStale. So a form that is sent twice makes only
-// one set.
+// old set no longer work. ifMade is RecoverySet.Made of the set that the caller saw. If the stored
+// set was made at another time, MakeRecoveryCodes returns ErrCodesStale. So a form that is sent
+// twice makes only one set.
 func (s *SingleSignOn) MakeRecoveryCodes(ctx context.Context, st site.Site, p roster.Person, ifMade time.Time, actor string) ([]string, error) {
 	if p.Role != roster.RoleAdmin || !p.Active {
 		return nil, ErrNoAdminForCodes.Because("%s is not an active administrator", p.UserName)
@@ -183,6 +185,7 @@ func (s *SingleSignOn) Recover(ctx context.Context, st site.Site, typed string, 
 	return Session{Person: p, Secret: made, Expires: s.Limits.Start(s.Now(), from).Expires}, nil
 }
 
+// codeUnknown is one of the reasons that findCode returns.
 const codeUnknown = "it is not one of this site, or was used already"
 
 // findCode returns the owner of a code. why is the reason why the code does not work, in words; it

@@ -15,15 +15,15 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// PendingSignIn describes the sign-in that a link offers, for the page that asks for confirmation.
+// PendingSignIn describes what an unused link does, for the page that asks for confirmation.
 type PendingSignIn struct {
 	Kind    Kind
 	Person  roster.Person // empty for FirstAdmin: the page asks for a Form
 	Expires time.Time
 }
 
-// LookUpLink returns the sign-in that a link offers, without using the link. If the link no longer
-// works, it returns a refusal of kind Gone that says why.
+// LookUpLink says what a link does, without using the link. If the link no longer works, it returns
+// ErrLinkEnded or ErrAccountClosed.
 func (s *SignIns) LookUpLink(ctx context.Context, st site.Site, linkSecret string) (PendingSignIn, error) {
 	l, err := onetime.FindOpen(s.Now(), func() (personalLink, error) { return s.findLink(ctx, st, linkSecret) },
 		func(l personalLink, why onetime.Reason) error {
@@ -49,6 +49,7 @@ type personalLink struct {
 	ssoRequired bool          // whether the site requires single sign-on
 }
 
+// findLink returns a link by its secret, even if it no longer works.
 func (s *SignIns) findLink(ctx context.Context, st site.Site, linkSecret string) (personalLink, error) {
 	l, err := s.Store.FindLink(ctx, st.ID, secret.HashOf(linkSecret))
 	if err != nil {
@@ -68,7 +69,7 @@ func (s *SignIns) findLink(ctx context.Context, st site.Site, linkSecret string)
 	return personalLink{l, p, required}, err
 }
 
-// ClosedReason returns the reason why the link does not open at the time now, or "" if it opens.
+// ClosedReason returns the reason why the link does not work at the time now, or "" if it works.
 // The reason can be the state of the person's account.
 func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 	if why := l.Record.ClosedReason(now); why != "" || l.Kind != Person {
@@ -82,16 +83,17 @@ func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 	case l.ssoRequired && l.person.Role != roster.RoleAdmin:
 		return LinkSSORequired
 	case l.Created.Before(l.person.LastActiveChange.Time):
-		// Links are made only for active people, so the account was deactivated after the link was
-		// made. A link from before that time must not open the account again.
+		// Links are made only for active people. So the account was deactivated after the link was
+		// made, and reactivated later. A link from before the deactivation must not open the
+		// account again.
 		return LinkOutdated
 	}
 	return ""
 }
 
-// Redeem uses up the link and starts a session. Only a first administrator's link needs the form.
-// If the form is refused, the link stays unused. A second call with the same secret returns
-// ErrLinkEnded, even if both calls run at the same time.
+// Redeem uses the link and starts a session. Only a link of the kind FirstAdmin needs the form. If
+// the form is refused, the link stays unused. A link works only once: a second call with the same
+// secret returns ErrLinkEnded, even if both calls run at the same time.
 func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f Form, from session.Browser) (Session, error) {
 	p, err := s.LookUpLink(ctx, st, linkSecret)
 	if err != nil {

@@ -49,9 +49,9 @@ type RefreshStore interface {
 	// BeginDailyRefresh records that a daily refresh begins, and that the next one is due at the
 	// time next. It records nothing and returns false if no refresh is due at the time now.
 	BeginDailyRefresh(ctx context.Context, id site.ID, now, next time.Time) (bool, error)
-	// BeginAskedRefresh records that a refresh for an unknown key begins. It records nothing and
-	// returns false if another refresh began after notSince.
-	BeginAskedRefresh(ctx context.Context, id site.ID, now, notSince time.Time) (bool, error)
+	// BeginUnknownKeyRefresh records that a refresh for an unknown key begins. It records nothing
+	// and returns false if another refresh began after notSince.
+	BeginUnknownKeyRefresh(ctx context.Context, id site.ID, now, notSince time.Time) (bool, error)
 	// EndRefresh records how a refresh ended. If failure is not empty, the next daily refresh is
 	// due at the time retry or earlier. If this failure differs from the previous one, EndRefresh
 	// appends the event.
@@ -69,7 +69,8 @@ func (s *SingleSignOn) RefreshState(ctx context.Context, st site.Site) (RefreshS
 }
 
 // AdvanceRefresh does the daily refresh of one site, if one is due. It returns the time at which it
-// must be called again. It does not use the key and the epoch of its lease.
+// must be called again. It is called for the lease of RefreshKind (see package runner), and ignores
+// its arguments, which are the key and the epoch of the lease.
 func (s *SingleSignOn) AdvanceRefresh(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
 	idle := s.Now().Add(minRefreshInterval)
 	id, due, err := s.Store.DueRefresh(ctx, s.Now())
@@ -102,7 +103,7 @@ func (s *SingleSignOn) refreshForUnknownKey(ctx context.Context, st site.Site, c
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 	defer cancel()
-	began, err := s.Store.BeginAskedRefresh(ctx, st.ID, s.Now(), s.Now().Add(-minRefreshInterval))
+	began, err := s.Store.BeginUnknownKeyRefresh(ctx, st.ID, s.Now(), s.Now().Add(-minRefreshInterval))
 	if err != nil {
 		return false, fmt.Errorf("begin a refresh: %w", err)
 	}
@@ -155,10 +156,11 @@ func (s *SingleSignOn) refresh(ctx context.Context, st site.Site) error {
 	return nil
 }
 
+// systemActor is the actor of refreshes in events.
 const systemActor = "system"
 
 // applyMetadata reads the metadata and saves the changes that a refresh may make. failure says in
-// words what it did not apply, and why; it is empty if everything was applied.
+// words which changes it did not save, and why; it is empty if there are none.
 func (s *SingleSignOn) applyMetadata(ctx context.Context, st site.Site) (failure string, err error) {
 	const tries = 3
 	for range tries {

@@ -23,7 +23,7 @@ const (
 	FirstAdmin Kind = "first-admin"
 )
 
-// Link is a new one-time link. Its secret cannot be read again later.
+// Link is a new one-time link to sign in at a site. Its secret cannot be read again later.
 type Link struct {
 	onetime.Link
 	Kind     Kind
@@ -56,8 +56,8 @@ type Store interface {
 	UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error
 	// RequiresSSO reports whether the site's mode is SSORequired.
 	RequiresSSO(ctx context.Context, id site.ID) (bool, error)
-	// ReturnLink makes a link usable again after its sign-in failed. used is the time at which
-	// UseLink marked it as used; a link that was used at another time stays used.
+	// ReturnLink makes a used link usable again, because the sign-in with it failed. used is the
+	// time at which UseLink marked it as used; a link that was used at another time stays used.
 	ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error
 }
 
@@ -66,7 +66,7 @@ type SignIns struct {
 	Store   Store
 	Rosters *roster.Rosters
 	Now     func() time.Time
-	Limits  session.Limits // the limits of new sessions
+	Limits  session.Limits // how long new sessions last
 }
 
 // Session is a session that has just started, with the secret for the browser's cookie.

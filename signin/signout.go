@@ -16,23 +16,25 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Single sign-out ends a person's session here and at the identity provider, if the site uses it:
+// Single sign-out ends a person's session at the site and at the identity provider, if the site
+// uses it:
 //
-//	StartSignOut   the person signed out here  →  an address that ends the other session
-//	FinishSignOut  a request of the identity provider: ends sessions here  →  an answer
-//	               an answer to a request of this site  →  the page that follows a sign-out
-//	FinishOpenIDSignOut  the provider's answer to a request of this site  →  the same page
+//	StartSignOut   the person signed out at the site  →  an address that ends the session at the identity provider
+//	FinishSignOut  a SAML request of the identity provider  →  ends sessions at the site, and answers
+//	               a SAML answer to a request of the site  →  the page that follows a sign-out
+//	FinishOpenIDSignOut  the OpenID provider's answer to a request of the site  →  the same page
 //
-// With OpenID Connect only people sign out: the provider ends no sessions here.
+// With OpenID Connect, the provider cannot end sessions at the site.
 //
-// A person is signed out here even if single sign-out fails.
+// The session at the site ends even if single sign-out fails.
 
 // toSignOut is the purpose of a request that asks the identity provider to end its session.
 const toSignOut Purpose = "sign-out"
 
-// StartSignOut stores the request that ends a session at the identity provider. It returns the path
-// on this server that redirects the browser with the request. The path is empty if the site does
-// not use single sign-out, or if the session did not begin at the site's identity provider.
+// StartSignOut stores a request to end the session at the identity provider. o says where the
+// person's session began. StartSignOut returns the path on this server that redirects the browser
+// to the identity provider with the request. The path is empty if the site does not use single
+// sign-out, or if the session did not begin at the site's identity provider.
 func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.Origin) (path string, err error) {
 	if o.Issuer == "" {
 		return "", nil
@@ -44,7 +46,7 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 	if err != nil || !c.SignsOut || c.Mode == SSOOff || c.Provider.SignOutURL == "" || o.Issuer != c.Provider.EntityID {
 		return "", err
 	}
-	sp, err := s.withKeys(ctx, st, c)
+	sp, err := s.privateServiceProvider(ctx, st, c)
 	if err != nil {
 		return "", err
 	}
@@ -60,16 +62,16 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 	return "/c/" + st.Name + "/auth/saml2/sign-out?go=" + relay, nil
 }
 
-// startOpenIDSignOut is StartSignOut with OpenID Connect. The path is empty if the provider does
-// not answer, or has no address for sign-outs.
+// startOpenIDSignOut is StartSignOut for OpenID Connect. The path is also empty if the provider
+// does not answer, or has no address for sign-outs.
 func (s *SingleSignOn) startOpenIDSignOut(ctx context.Context, st site.Site, c Connection, o roster.Origin) (path string, err error) {
-	if !c.SignsOut || c.Mode == SSOOff || s.OpenID == nil || !c.ReadyFor(OpenID) || o.Issuer != c.OpenID.Issuer {
+	if !c.SignsOut || c.Mode == SSOOff || s.OpenID == nil || !c.IsReadyFor(OpenID) || o.Issuer != c.OpenID.Issuer {
 		return "", nil
 	}
 	p, err := s.OpenID.Provider(ctx, o.Issuer)
 	if wrong := new(oidc.Error); errors.As(err, &wrong) {
 		s.recordRefusedSignOut(ctx, st, OpenID, FailedSignIn{Reason: string(wrong.Reason), Detail: wrong.Detail, Reference: newRequestID()[1:9]})
-		return "", nil // the person is signed out here
+		return "", nil // the person is signed out at the site, which is enough
 	}
 	if err != nil || p.EndSessionURL == "" {
 		return "", err
@@ -85,16 +87,18 @@ func (s *SingleSignOn) startOpenIDSignOut(ctx context.Context, st site.Site, c C
 	return signOutPath(st.Name) + "?go=" + state, nil
 }
 
+// signOutPath returns the path that redirects a person to the OpenID provider for a sign-out, and
+// to which the provider redirects them afterwards.
 func signOutPath(siteName string) string { return "/c/" + siteName + "/auth/oidc/sign-out" }
 
-// SignedOutURL returns the address to which an OpenID provider redirects the browser after a
-// sign-out there: the post-logout redirect URI. It does not reveal whether the site exists.
+// SignedOutURL returns the post-logout redirect URI: the address to which an OpenID provider
+// redirects the browser after a sign-out. It does not reveal whether the site exists.
 func (s *SingleSignOn) SignedOutURL(siteName string) string {
 	return s.PublicURL + signOutPath(url.PathEscape(siteName))
 }
 
 // FinishOpenIDSignOut processes the answer of an OpenID provider to a request of StartSignOut.
-// there reports whether the provider has ended its session. It is true if the state belongs to a
+// there reports whether the provider has ended its session, which is so if the state belongs to a
 // request.
 func (s *SingleSignOn) FinishOpenIDSignOut(ctx context.Context, st site.Site, state string) (there bool, err error) {
 	if state == "" || st.ID == "" {
@@ -140,10 +144,10 @@ func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.S
 	if err != nil {
 		return SignedOut{}, err
 	}
-	if !c.SignsOut || c.Mode == SSOOff || !c.ReadyFor(SAML) {
+	if !c.SignsOut || c.Mode == SSOOff || !c.IsReadyFor(SAML) {
 		return SignedOut{}, ErrSSOOff
 	}
-	sp, err := s.withKeys(ctx, st, c)
+	sp, err := s.privateServiceProvider(ctx, st, c)
 	if err != nil {
 		return SignedOut{}, err
 	}
@@ -185,7 +189,7 @@ func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.S
 	return out, err
 }
 
-// takeAnswer processes the identity provider's answer to a request that StartSignOut stored.
+// takeAnswer processes the identity provider's answer to a SAML request that StartSignOut stored.
 func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.SignOut) (SignedOut, error) {
 	r, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(got.RelayState), s.Now())
 	switch {
@@ -198,8 +202,8 @@ func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.Si
 	return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonUnknownRequest, Detail: "the message answers no request of this site, or one that is more than ten minutes old or was answered before"})
 }
 
-// refuseSignOut records why a message was refused, and returns the refusal. If err is an error of
-// this server, refuseSignOut only returns it.
+// refuseSignOut records in an event why a message was refused, and returns the refusal. If err is
+// an error of this server, refuseSignOut only returns it.
 func (s *SingleSignOn) refuseSignOut(ctx context.Context, st site.Site, err error) error {
 	f, shown := describeFailure(err)
 	if shown == nil {
@@ -209,6 +213,7 @@ func (s *SingleSignOn) refuseSignOut(ctx context.Context, st site.Site, err erro
 	return shown.WithData(f)
 }
 
+// recordRefusedSignOut adds the event of a refused sign-out.
 func (s *SingleSignOn) recordRefusedSignOut(ctx context.Context, st site.Site, by Protocol, f FailedSignIn) {
 	if s.Refused != nil {
 		s.Refused.Add(ctx, event.Event{

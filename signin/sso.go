@@ -31,9 +31,9 @@ import (
 //	              and verifies the ID token
 //	admit         for both protocols: finds the account (roster.AdmitAsserted)  →  a session
 //
-// For SAML, one transaction uses up the request and the assertion and starts the session. So both
-// are good for one sign-in even if the server stops in the middle. A refused sign-in uses them up
-// too. OpenID Connect removes the request first, because a code can be exchanged only once.
+// For SAML, one transaction uses up the request and the assertion and starts the session. So if the
+// server stops before that, the same response can be sent again. A refused sign-in uses them up
+// too. For OpenID Connect, the request is removed first, because a code can be exchanged only once.
 //
 // Each request accepts one response, from the same browser, within ten minutes. Each assertion is
 // accepted only once, even if several processes get it.
@@ -42,8 +42,8 @@ type SingleSignOn struct {
 	Rosters   *roster.Rosters
 	Sites     *site.Sites
 	Now       func() time.Time
-	Limits    session.Limits // the limits of new sessions
-	PublicURL string         // without a slash at the end
+	Limits    session.Limits // how long new sessions last
+	PublicURL string         // the address of this server, without a slash at the end
 	Refused   *event.Refused // records failed sign-ins; nil records none
 	Sealer    Sealer         // seals the private keys and client secrets of sites
 	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil,
@@ -53,7 +53,7 @@ type SingleSignOn struct {
 	OpenID codeflow.Providers
 
 	openedKeys sync.Map // the opened key pairs, by their keyContext
-	answering  sync.Map // the hashes of the requests whose responses this process is verifying
+	answering  sync.Map // the hashes of the requests to which this process is verifying a response
 }
 
 // SSOStore keeps connections, requests, used assertions and tests. Every method names the site.
@@ -76,9 +76,9 @@ type SSOStore interface {
 	HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (bool, error)
 	// FindRequest is like TakeRequest, but does not remove the request.
 	FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
-	// UseTicket uses up the request and the assertion of a sign-in, each unless it is zero. It
-	// returns roster.ErrRequestUsed or roster.ErrAssertionUsed if that is not possible, and then
-	// uses up nothing.
+	// UseTicket uses up the request and the assertion of a ticket; one of them can be missing. If
+	// one was used before, it uses up nothing and returns roster.ErrRequestUsed or
+	// roster.ErrAssertionUsed.
 	UseTicket(ctx context.Context, id site.ID, t roster.Ticket, now time.Time) error
 
 	// PutTest stores the last test of a person, with its event.
@@ -93,18 +93,18 @@ const RequestLifetime = codeflow.RequestLifetime
 // Purpose says what a request to the identity provider is for.
 type Purpose string
 
-// The purposes.
+// The purposes of requests.
 const (
-	ToSignIn Purpose = "sign-in"
-	ToRenew  Purpose = "renew" // a sign-in in which the person proves again who they are
-	ToTest   Purpose = "test"  // a test, which shows an administrator the result and signs no one in
+	ToSignIn Purpose = "sign-in" // to sign in; the identity provider may use its own session of the person
+	ToRenew  Purpose = "renew"   // to sign in again; the identity provider must ask the person to prove who they are
+	ToTest   Purpose = "test"    // to test the connection; an administrator sees the result, and no one is signed in
 )
 
 // RequestRecord is a request to the identity provider, as it is stored.
 type RequestRecord struct {
 	Hash     secret.Hash // the hash of SAML's relay state, or of OpenID Connect's state
 	ID       string
-	Browser  secret.Hash // the hash of the browser's cookie
+	Browser  secret.Hash // the hash of the secret in the browser's cookie
 	Purpose  Purpose
 	Person   string // the id of the administrator who tests; only for ToTest
 	ReturnTo string // the path of the site to open after the sign-in; for a sign-out, the address at the identity provider
@@ -115,17 +115,20 @@ type RequestRecord struct {
 
 // Refusals that callers check for.
 var (
-	ErrSSOOff          = refusal.New(refusal.Off, "", "single sign-on is not available here").Advise("ask an administrator of the site how to sign in").Coded("sso_off")
-	ErrSSOFailed       = refusal.New(refusal.Forbidden, "", "the sign-in could not be verified").Coded("sso_failed")
+	// ErrSSOOff is returned if the site does not use single sign-on, or does not exist.
+	ErrSSOOff = refusal.New(refusal.Off, "", "single sign-on is not available here").Advise("ask an administrator of the site how to sign in").Coded("sso_off")
+	// ErrSSOFailed is returned if the response of the identity provider is not accepted.
+	ErrSSOFailed = refusal.New(refusal.Forbidden, "", "the sign-in could not be verified").Coded("sso_failed")
+	// ErrConnectionStale is returned for a change if the caller did not see the latest change.
 	ErrConnectionStale = refusal.New(refusal.Stale, "", "another person changed single sign-on meanwhile; nothing was saved").Advise("load the page again").Coded("sso_stale")
 )
 
-// FailedSignIn describes a failed sign-in. When Finish returns ErrSSOFailed or a refusal of
-// roster.AdmitAsserted, the refusal is about a FailedSignIn.
+// FailedSignIn describes a failed sign-in. It is the data of the refusals that Finish returns:
+// ErrSSOFailed, and those of roster.AdmitAsserted.
 type FailedSignIn struct {
-	Reason    string // one word, such as audience_mismatch
+	Reason    string // a short code, such as audience_mismatch
 	Detail    string // a description of the failure, for administrators
-	Reference string // the number by which administrators find the failure in the audit log; shown to the person
+	Reference string // eight characters by which administrators find the failure in the audit log; shown to the person
 	Test      bool   // whether the sign-in was a test
 }
 
@@ -137,7 +140,8 @@ const (
 	reasonUnreadableSecret = "client_secret"   // the stored client secret cannot be opened
 )
 
-// rosterReasons has the reason for each refusal of roster.AdmitAsserted.
+// rosterReasons lists the refusals of roster.AdmitAsserted, each with the value of
+// FailedSignIn.Reason.
 var rosterReasons = []struct {
 	err    error
 	reason string
@@ -151,10 +155,10 @@ var rosterReasons = []struct {
 	{roster.ErrAssertedNameless, "no_name"},
 }
 
-// Start begins a sign-in for the browser with this cookie. It returns the address at the identity
-// provider. returnTo is the path of the site to open afterwards; if it is not a path of the site,
-// the site's home page opens. If renew is true, the person must prove again who they are. Start
-// returns ErrSSOOff if single sign-on is off.
+// Start begins a sign-in, and returns the address at the identity provider to which the browser
+// must go. browser is the secret in the browser's cookie. returnTo is the path of the site to open
+// afterwards; if it is not a path of the site, the site's home page opens. If renew is true, the
+// person must prove again who they are. Start returns ErrSSOOff if single sign-on is off.
 func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnTo string, renew bool) (address string, err error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -186,7 +190,7 @@ func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, by Protocol,
 	if err != nil {
 		return "", err
 	}
-	if !c.ReadyFor(by) {
+	if !c.IsReadyFor(by) {
 		return "", ErrSSOOff.Because("the identity provider is not known yet").Advise("%s", by.setUpAdvice())
 	}
 	r := RequestRecord{Purpose: ToTest, Browser: secret.HashOf(browser), Person: personID, Version: c.Version}
@@ -201,6 +205,7 @@ func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, by Protocol,
 	return address, err
 }
 
+// startRequest stores a request, and returns its address at the identity provider.
 func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connection, r RequestRecord) (string, error) {
 	relay := secret.New()
 	r.Hash, r.ID, r.Version, r.Expires = secret.HashOf(relay), newRequestID(), c.Version, s.Now().Add(RequestLifetime)
@@ -210,7 +215,7 @@ func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connect
 	sp := s.ServiceProvider(st.Name, c)
 	if c.SignRequests {
 		var err error
-		if sp, err = s.withKeys(ctx, st, c); err != nil {
+		if sp, err = s.privateServiceProvider(ctx, st, c); err != nil {
 			return "", err
 		}
 	}
@@ -225,7 +230,8 @@ func newRequestID() string {
 	return "_" + hex.EncodeToString(b[:])
 }
 
-// pathWithinSite returns the path if it is below /c/{site}/, and the site's home page otherwise.
+// pathWithinSite returns the path if it is a safe path below /c/{site}/, and that of the site's
+// home page otherwise.
 func pathWithinSite(siteName, path string) string {
 	home := "/c/" + siteName + "/"
 	if !strings.HasPrefix(path, home) || len(path) > 500 || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }) ||
@@ -239,7 +245,7 @@ func pathWithinSite(siteName, path string) string {
 type Response struct {
 	SAMLResponse string
 	RelayState   string
-	Browser      string // the browser's cookie; may be empty
+	Browser      string // the secret in the browser's cookie; may be empty
 }
 
 // Finished is the result of an accepted response, or of a test.
@@ -270,7 +276,7 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	if err != nil {
 		return Finished{}, err
 	}
-	if !c.ReadyFor(SAML) {
+	if !c.IsReadyFor(SAML) {
 		return Finished{}, ErrSSOOff
 	}
 	req, err := s.findRequest(ctx, st, c, in)
@@ -328,7 +334,8 @@ func (s *SingleSignOn) useUp(ctx context.Context, st site.Site, t roster.Ticket,
 	return err
 }
 
-// admit signs in the person that the identity provider has identified, with either protocol.
+// admit finds or creates the account of the person in a verified response, and starts a session. It
+// is used for both protocols.
 func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, req RequestRecord, v verifiedResponse, from session.Browser) (Finished, error) {
 	limits := s.Limits
 	if c.Length > 0 {
@@ -357,8 +364,8 @@ func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, re
 }
 
 // findRequest returns the request that a SAML response answers. It does not remove the request,
-// unless another browser sent it. If the site accepts unsolicited responses, a response need not
-// answer a request; findRequest then returns a record without an id.
+// unless the response comes from another browser than the request. If the site accepts unsolicited
+// responses, a response need not answer a request; findRequest then returns a record without an id.
 func (s *SingleSignOn) findRequest(ctx context.Context, st site.Site, c Connection, in Response) (RequestRecord, error) {
 	req, err := s.Store.FindRequest(ctx, st.ID, secret.HashOf(in.RelayState), s.Now())
 	switch {
@@ -388,7 +395,7 @@ func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connecti
 	return req, checkRequest(req, c, OpenID, in.Browser)
 }
 
-// checkRequest checks that this browser sent the request, and that it used this protocol.
+// checkRequest returns an error unless this browser sent the request, with this protocol.
 func checkRequest(req RequestRecord, c Connection, by Protocol, browser string) error {
 	switch {
 	case browser == "" || secret.HashOf(browser) != req.Browser:
@@ -403,6 +410,7 @@ func checkRequest(req RequestRecord, c Connection, by Protocol, browser string) 
 	return nil
 }
 
+// errNoRequest returns the error for a response that answers no request.
 func errNoRequest(by Protocol) error {
 	return protocolError(by, reasonUnknownRequest, "the response answers no request of this site, or one that is more than ten minutes old or was answered before")
 }
@@ -427,15 +435,15 @@ type verifiedResponse struct {
 	testResult      TestResult    // the data for the page that shows the result of a test
 }
 
-// acceptResponse verifies a SAML response. Its result has a ticket even if acceptResponse refuses
-// the response.
+// acceptResponse verifies a SAML response. The result has a ticket even if acceptResponse returns
+// an error.
 func (s *SingleSignOn) acceptResponse(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (verifiedResponse, error) {
 	want := saml.Expected{RequestID: req.ID, AllowUnsolicited: req.ID == "" && c.Unsolicited}
 	if req.Purpose == ToRenew {
 		want.MaxAge = RequestLifetime
 	}
 	v := verifiedResponse{protocol: SAML, ticket: roster.Ticket{Request: req.Hash}}
-	sp, err := s.withKeys(ctx, st, c)
+	sp, err := s.privateServiceProvider(ctx, st, c)
 	if err != nil {
 		return v, err
 	}
@@ -482,9 +490,9 @@ func assertedPerson(st site.Site, c Connection, v verifiedResponse) roster.Asser
 	}
 }
 
-// refuseSignIn records why a sign-in failed, and returns the refusal to show. The details are in an
-// event of the site, for administrators. The person sees only a number by which administrators find
-// the event. If err is an error of this server, refuseSignIn only returns it.
+// refuseSignIn records in an event of the site why a sign-in failed, and returns the refusal to
+// show. The person sees only a reference by which administrators find the event. who is the person
+// in the event; it may be empty. If err is an error of this server, refuseSignIn only returns it.
 func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, by Protocol, err error, who string) error {
 	f, shown := describeFailure(err)
 	if shown == nil {
@@ -543,7 +551,7 @@ type Test struct {
 type TestResult struct {
 	Protocol   Protocol         `json:"protocol,omitempty"`
 	Failure    string           `json:"failure,omitempty"` // the reason of the failure, in words; empty if the test passed
-	Reason     string           `json:"reason,omitempty"`  // the reason of the failure, as one word; empty if the test passed
+	Reason     string           `json:"reason,omitempty"`  // the FailedSignIn.Reason of the failure; empty if the test passed
 	Issuer     string           `json:"issuer,omitempty"`
 	NameID     string           `json:"nameID,omitempty"`
 	Format     string           `json:"format,omitempty"` // the format of the NameID
@@ -553,7 +561,7 @@ type TestResult struct {
 	Drift      time.Duration    `json:"drift,omitempty"`      // how far the identity provider's clock is ahead
 	Identifier string           `json:"identifier,omitempty"` // the user identifier in the response
 	WouldDo    string           `json:"would,omitempty"`      // what a sign-in would do
-	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if a sign-in would create the account
+	PersonID   string           `json:"personID,omitempty"`   // the id of the account that a sign-in would open; empty if there is none yet
 }
 
 // finishTest stores the result of a test, and returns the path of the page that shows it. err says
@@ -596,7 +604,8 @@ func AuthenticationPath(siteName string) string {
 	return "/c/" + siteName + "/admin/access/authentication"
 }
 
-// shownAttributes returns the attributes that a page shows. It shortens long lists and long values.
+// shownAttributes returns the attributes as a page shows them, with long lists and long values
+// shortened.
 func shownAttributes(all []saml.Attribute) []saml.Attribute {
 	const most, longest = 100, 500
 	var kept []saml.Attribute
@@ -610,10 +619,12 @@ func shownAttributes(all []saml.Attribute) []saml.Attribute {
 	return kept
 }
 
+// shorten cuts a string to at most the number of bytes in most.
 func shorten(text string, most int) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
+// admissionText says what a sign-in would do, for TestResult.WouldDo.
 func admissionText(a roster.Admission) string {
 	switch {
 	case a.Created:

@@ -349,7 +349,7 @@ func TestConnections(t *testing.T) {
 	t.Parallel()
 	c := newCompany(t, storetest.New(t))
 	stored, err := c.sso.Connection(c.ctx, c.site)
-	if err != nil || !stored.Ready() || stored.Version != 1 || len(stored.Provider.Certificates) != 1 {
+	if err != nil || !stored.IsReady() || stored.Version != 1 || len(stored.Provider.Certificates) != 1 {
 		t.Fatalf("got %+v, %v", stored, err)
 	}
 	t.Run("who saw an older one saves nothing", func(t *testing.T) {
@@ -583,8 +583,8 @@ func TestOneResponseSentToSeveralProcessesAtOnceSignsInOnce(t *testing.T) {
 	})
 }
 
-// gatedStore lets several sign-ins find their request before any of them goes on. The first one that
-// verifies its response waits until all others have ended, or until another one verifies too.
+// gatedStore lets several sign-ins find their request before any of them goes on. The first one
+// that verifies its response waits until all others have ended, or until another one verifies too.
 type gatedStore struct {
 	signin.SSOStore
 	found     sync.WaitGroup

@@ -17,7 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// SchemasInUse holds the stored resources that a change of schemas would harm. ErrInUse carries it.
+// SchemasInUse counts the stored resources that a change of schemas would harm. It is the data of
+// ErrInUse.
 type SchemasInUse struct {
 	Uses  []SchemaUse
 	Stuck []StuckResources // resources that would break a rule even after a forced change
@@ -26,9 +27,9 @@ type SchemasInUse struct {
 // SchemaUse is one difference between the old and the new schemas, with the number of resources
 // that it affects.
 type SchemaUse struct {
-	Loss  scim.Loss
-	Count int // how many resources the change would harm; if there are any, the change is refused
-	Drops int // how many resources lose values if the change is forced
+	Difference scim.SchemaDifference
+	Count      int // how many resources the difference would harm; if there are any, the change is refused
+	Drops      int // how many resources lose values because of the difference, if the change is forced
 }
 
 // StuckResources counts resources that would break a rule of the new schemas, even after a forced
@@ -48,7 +49,7 @@ func (e *SchemasInUse) refuse() error {
 	return ErrInUse.Because("%s", strings.Join(lines, "\n")).WithData(e)
 }
 
-// Lost returns one line for each kind of data that a forced change would drop.
+// Lost describes the data that a forced change would drop, with one line for each difference.
 func (e *SchemasInUse) Lost() []string {
 	var lines []string
 	for _, u := range e.Uses {
@@ -59,8 +60,8 @@ func (e *SchemasInUse) Lost() []string {
 	return lines
 }
 
-// Token returns a hash of everything in SchemasInUse. An administrator confirms a forced change
-// with it, so that the change drops exactly the data that the administrator saw.
+// Token returns a hash of everything in SchemasInUse. With it, an administrator confirms a forced
+// change. So the change drops only the data that the administrator saw.
 func (e *SchemasInUse) Token() string {
 	h := sha256.New()
 	for _, u := range e.Uses {
@@ -72,35 +73,35 @@ func (e *SchemasInUse) Token() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// String says what prevents the change, and what to do.
+// String says why the difference prevents the change, and what to do.
 func (u SchemaUse) String() string {
 	have, remedy := "have data under it", "remove that data over SCIM first, or leave this part of the document as it is"
 	switch {
-	case u.Loss.AffectsWholeType():
+	case u.Difference.AffectsWholeType():
 		have, remedy = "are stored", "delete them over SCIM first, or leave this part of the document as it is"
-	case u.Loss.AffectsMissing():
+	case u.Difference.AffectsMissing():
 		have, remedy = "lack it", "fill it first, or leave it optional"
 	}
 	if u.Count == 1 {
 		have = strings.NewReplacer("have", "has", "are", "is", "lack", "lacks").Replace(have)
 	}
-	return fmt.Sprintf("%s %s, and %s %s: %s", u.Loss.Subject(), u.Loss.Reason, countResources(u.Count, u.Loss.Type), have, remedy)
+	return fmt.Sprintf("%s %s, and %s %s: %s", u.Difference.Subject(), u.Difference.Reason, countResources(u.Count, u.Difference.Type), have, remedy)
 }
 
 // Lost says what a forced change drops because of this difference; empty if it drops nothing.
 func (u SchemaUse) Lost() string {
-	who := countResources(u.Drops, u.Loss.Type)
+	who := countResources(u.Drops, u.Difference.Type)
 	switch {
 	case u.Drops == 0:
 		return ""
-	case u.Loss.AffectsWholeType():
+	case u.Difference.AffectsWholeType():
 		return "all of " + who
-	case u.Loss.KeepsValues():
-		return fmt.Sprintf("%s of %s, where another one has the same value", u.Loss.Path, who)
-	case u.Loss.Path.Name == "":
-		return fmt.Sprintf("everything of the extension %s of %s", u.Loss.Path.URN, who)
+	case u.Difference.KeepsValues():
+		return fmt.Sprintf("%s of %s, where another one has the same value", u.Difference.Path, who)
+	case u.Difference.Path.Name == "":
+		return fmt.Sprintf("everything of the extension %s of %s", u.Difference.Path.URN, who)
 	}
-	return fmt.Sprintf("%s of %s", u.Loss.Path, who)
+	return fmt.Sprintf("%s of %s", u.Difference.Path, who)
 }
 
 // String says why the change cannot even be forced, and what to do.
@@ -108,6 +109,7 @@ func (s StuckResources) String() string {
 	return fmt.Sprintf("%s would break a rule of the new schemas (%s): fill it first, or leave it optional", countResources(s.Count, s.Type), s.Reason)
 }
 
+// countResources returns a number of resources in words, such as "2 resources of type User".
 func countResources(n int, name scim.TypeName) string {
 	return phrase.Count(n, "resource", "resources") + " of type " + string(name)
 }
@@ -123,14 +125,14 @@ func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string)
 }
 
 // SetSchemasFrom is like SetSchemas, but changes nothing and returns ErrStale if the stored
-// document was changed after the caller saw it. was is the SchemasVersion of the document that the
-// caller saw.
+// document is no longer the one that the caller saw. was is the SchemasVersion of the document that
+// the caller saw.
 func (s *Sites) SetSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor string) (Site, error) {
 	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", was)
 	return changed, err
 }
 
-// SchemasVersion returns the version of a document, for SetSchemasFrom.
+// SchemasVersion returns a hash of a document of schemas, for SetSchemasFrom and ForceSchemasFrom.
 func SchemasVersion(doc []byte) string {
 	sum := sha256.Sum256(doc)
 	return hex.EncodeToString(sum[:])
@@ -138,14 +140,14 @@ func SchemasVersion(doc []byte) string {
 
 // SchemaChange is a change of schemas that harms stored resources.
 type SchemaChange struct {
-	Old, Next *scim.Registry
-	Losses    []scim.Loss // the differences that harm stored resources
-	Actor     string      // the actor who changes the schemas, as events write it
+	Old, Next   *scim.Registry
+	Differences []scim.SchemaDifference // the differences that harm stored resources
+	Actor       string                  // the actor who changes the schemas, as events write it
 }
 
-// DropStranded removes from the stored resources the data that does not fit the next schemas, in
-// the transaction of the change: values of attributes that are removed, all but one of equal values
-// that must become unique, and resources whose type is removed.
+// DropStranded removes the stored data that does not fit the next schemas: values of removed
+// attributes, all but one of equal values of an attribute that becomes unique, and resources of a
+// removed type. It works in the transaction of the change.
 type DropStranded func(ctx context.Context, tx Tx, change SchemaChange) error
 
 // ForceSchemas is like SetSchemas, but calls drop in the same transaction to remove the data that
@@ -157,8 +159,8 @@ func (s *Sites) ForceSchemas(ctx context.Context, id ID, doc []byte, actor, conf
 }
 
 // ForceSchemasFrom is like ForceSchemas, but changes nothing and returns ErrStale if the stored
-// document was changed after the caller saw it. was is the SchemasVersion of the document that the
-// caller saw.
+// document is no longer the one that the caller saw. was is the SchemasVersion of the document that
+// the caller saw.
 func (s *Sites) ForceSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, was)
 }
@@ -178,6 +180,8 @@ func (s *Sites) CheckSchemas(ctx context.Context, id ID, doc []byte) error {
 	})
 }
 
+// changeSchemas does the work of SetSchemas, ForceSchemas and their variants. drop is nil unless
+// the change is forced, and was is empty unless the caller saw a version.
 func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor string, drop DropStranded, confirmed, was string) (changed Site, dropped []string, err error) {
 	doc, next, err := readSchemas(doc)
 	if err != nil {
@@ -216,7 +220,7 @@ func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor stri
 		if err := s.keepSearchable(ctx, tx, next, actor); err != nil || used == nil {
 			return err
 		}
-		return drop(ctx, tx, SchemaChange{Old: old, Next: next, Losses: used.losses(), Actor: actor})
+		return drop(ctx, tx, SchemaChange{Old: old, Next: next, Differences: used.differences(), Actor: actor})
 	})
 	if err != nil {
 		return Site{}, nil, err
@@ -234,41 +238,42 @@ func readSchemas(doc []byte) ([]byte, *scim.Registry, error) {
 	return doc, next, err
 }
 
-// compareSchemas counts the stored resources that the next schemas would harm. used is nil if they
-// would harm none.
+// compareSchemas returns the present schemas, and counts the stored resources that the next schemas
+// would harm. used is nil if there are none.
 func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.Registry, used *SchemasInUse, err error) {
 	if old, err = scim.NewRegistry(tx.Site().Schemas); err != nil {
 		return nil, nil, fmt.Errorf("read the schemas of site %s: %w", tx.Site().Name, err)
 	}
-	used, err = findUses(ctx, tx, old.Losses(next), next)
+	used, err = findUses(ctx, tx, old.BreakingDifferences(next), next)
 	return old, used, err
 }
 
-func (e *SchemasInUse) losses() []scim.Loss {
-	losses := make([]scim.Loss, len(e.Uses))
+// differences returns the difference of each SchemaUse.
+func (e *SchemasInUse) differences() []scim.SchemaDifference {
+	differences := make([]scim.SchemaDifference, len(e.Uses))
 	for i, u := range e.Uses {
-		losses[i] = u.Loss
+		differences[i] = u.Difference
 	}
-	return losses
+	return differences
 }
 
-// findUses counts the stored resources that each loss harms. It returns nil if no resource is
-// harmed.
-func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registry) (*SchemasInUse, error) {
+// findUses counts the stored resources that each difference harms. It returns nil if no resource is
+// harmed. The differences of one type must follow each other.
+func findUses(ctx context.Context, tx Tx, differences []scim.SchemaDifference, next *scim.Registry) (*SchemasInUse, error) {
 	used := &SchemasInUse{}
-	for len(losses) > 0 {
-		kind := losses[0].Type
-		n := slices.IndexFunc(losses, func(l scim.Loss) bool { return l.Type != kind })
+	for len(differences) > 0 {
+		kind := differences[0].Type
+		n := slices.IndexFunc(differences, func(l scim.SchemaDifference) bool { return l.Type != kind })
 		if n < 0 {
-			n = len(losses)
+			n = len(differences)
 		}
 		rt, _ := next.ByName(kind)
-		c := newHarmCounter(losses[:n], rt)
+		c := newHarmCounter(differences[:n], rt)
 		if err := tx.Resources(ctx, kind, c.countDocument); err != nil {
 			return nil, fmt.Errorf("look at the resources of type %s: %w", kind, err)
 		}
 		c.addUsesTo(used)
-		losses = losses[n:]
+		differences = differences[n:]
 	}
 	if len(used.Uses) == 0 {
 		return nil, nil
@@ -276,32 +281,35 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 	return used, nil
 }
 
-// harmCounter counts the resources of one type that the losses harm.
+// harmCounter counts the resources of one type that the differences harm.
 type harmCounter struct {
-	losses      []scim.Loss
+	differences []scim.SchemaDifference
 	next        *scim.ResourceType // the type in the new schemas; nil if the type is removed
-	uses        []SchemaUse        // the counts so far, one for each loss
-	seed        maphash.Seed       // the seed of seenHashes
-	seenHashes  []map[uint64]bool  // for each loss, the hashes of the values so far that must become unique
-	brokenRules map[string]int     // how many resources would break a rule, by the message about the rule
+	uses        []SchemaUse        // the counts so far, one for each difference
+	seed        maphash.Seed       // the seed of the hashes in seenHashes
+	seenHashes  []map[uint64]bool  // for each difference that makes an attribute unique, the hashes of its values in the resources so far
+	brokenRules map[string]int     // how many resources would break a rule even after a forced change, by the message about the rule
 }
 
-func newHarmCounter(losses []scim.Loss, next *scim.ResourceType) *harmCounter {
-	c := &harmCounter{losses: losses, next: next, seed: maphash.MakeSeed(), brokenRules: map[string]int{}}
-	c.uses, c.seenHashes = make([]SchemaUse, len(losses)), make([]map[uint64]bool, len(losses))
-	for i, l := range losses {
-		c.uses[i].Loss, c.seenHashes[i] = l, map[uint64]bool{}
+// newHarmCounter returns a counter for differences of one type. next is that type in the new
+// schemas, or nil.
+func newHarmCounter(differences []scim.SchemaDifference, next *scim.ResourceType) *harmCounter {
+	c := &harmCounter{differences: differences, next: next, seed: maphash.MakeSeed(), brokenRules: map[string]int{}}
+	c.uses, c.seenHashes = make([]SchemaUse, len(differences)), make([]map[uint64]bool, len(differences))
+	for i, l := range differences {
+		c.uses[i].Difference, c.seenHashes[i] = l, map[uint64]bool{}
 	}
 	return c
 }
 
+// countDocument counts a stored resource for each difference that harms it.
 func (c *harmCounter) countDocument(doc []byte) error {
 	r, err := scim.Parse(doc)
 	if err != nil {
 		return err
 	}
 	rest, touched := r, false
-	for i, l := range c.losses {
+	for i, l := range c.differences {
 		if !l.Affects(r) {
 			continue
 		}
@@ -327,14 +335,14 @@ func (c *harmCounter) countDocument(doc []byte) error {
 	return nil
 }
 
-// dropRepeated applies the loss with the index i, if it makes an attribute unique. It removes from
-// rest the values of that attribute that an earlier resource already has. It finds them in r, of
-// which rest is a copy. It reports whether it removed any value.
+// dropRepeated does nothing unless the difference with the index i makes an attribute unique. It
+// removes those values of the attribute from rest that an earlier resource also has, and reports
+// whether there were any. r is the stored resource, and rest is a copy of it.
 func (c *harmCounter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	var kept []uint64
 	// Go backward, so that dropping an element does not move the elements that are still to be
 	// checked.
-	for element, key := range slices.Backward(c.losses[i].ElementKeys(r)) {
+	for element, key := range slices.Backward(c.differences[i].ElementKeys(r)) {
 		if key == "" {
 			continue
 		}
@@ -343,7 +351,7 @@ func (c *harmCounter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) 
 			kept = append(kept, hash)
 			continue
 		}
-		scim.DropElement(rest, c.losses[i].Path, element)
+		scim.DropElement(rest, c.differences[i].Path, element)
 		dropped = true
 	}
 	for _, hash := range kept {
@@ -352,6 +360,7 @@ func (c *harmCounter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) 
 	return dropped
 }
 
+// addUsesTo adds the results of the counting to used.
 func (c *harmCounter) addUsesTo(used *SchemasInUse) {
 	for _, u := range c.uses {
 		if u.Count > 0 {
@@ -359,10 +368,12 @@ func (c *harmCounter) addUsesTo(used *SchemasInUse) {
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(c.brokenRules)) {
-		used.Stuck = append(used.Stuck, StuckResources{Type: c.losses[0].Type, Reason: reason, Count: c.brokenRules[reason]})
+		used.Stuck = append(used.Stuck, StuckResources{Type: c.differences[0].Type, Reason: reason, Count: c.brokenRules[reason]})
 	}
 }
 
+// schemasEvent returns the event of a change of schemas. dropped describes the data that a forced
+// change removed.
 func (s *Sites) schemasEvent(id ID, old, next *scim.Registry, dropped []string, actor string) event.Event {
 	var parts []string
 	ids := func(g *scim.Registry) (list []string) {

@@ -11,23 +11,23 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// MaxSearchable is how many attributes a site can declare searchable. Each attribute takes disk
-// space and makes every write slower.
+// MaxSearchable is the largest number of attributes that a site can declare searchable. Each of
+// them takes disk space and makes every write slower.
 const MaxSearchable = 20
 
 // Searchable is an attribute that an administrator declared searchable. The store keeps a row for
-// each of its values, so that a filter on it need not read every resource.
+// each value of the attribute (a "value row"), so that a filter on it need not read every resource.
 type Searchable struct {
-	ID   string // the id of this declaration, which its rows have too; a second declaration of the attribute has another id
+	ID   string // the id of this declaration, which is also in its value rows; if the attribute is declared again later, that declaration has another id
 	Type scim.TypeName
 	Path scim.AttrPath
 }
 
-// String names the attribute for sentences: "title of User".
+// String returns the name of the attribute for sentences, such as "title of User".
 func (s Searchable) String() string { return s.Path.String() + " of " + string(s.Type) }
 
-// notDeclarable lists the attributes of each type that cannot be declared searchable, because every
-// site can search for them anyway. A name without a sub-attribute includes all its sub-attributes.
+// notDeclarable lists the attributes of each type that cannot be declared searchable, because
+// filters on them are fast at every site. A name such as "groups" includes all sub-attributes.
 var notDeclarable = map[scim.TypeName][]string{
 	"User":  {"userName", "displayName", "active", "userType", "emails.value", "groups"},
 	"Group": {"displayName", "members"},
@@ -93,8 +93,9 @@ func isNeverReturned(a *scim.Attribute) bool {
 	return a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly
 }
 
-// findSearchable finds an attribute by the name that filters use. It returns a refusal if the
-// attribute does not exist or cannot be declared searchable.
+// findSearchable returns the declaration, without an id, of the attribute with this name. The name
+// is written as in a filter. findSearchable returns a refusal if the attribute does not exist or
+// cannot be declared searchable.
 func findSearchable(types *scim.Registry, typeName scim.TypeName, name string) (Searchable, error) {
 	rt, ok := types.ByName(scim.TypeName(strings.TrimSpace(string(typeName))))
 	if !ok {
@@ -116,6 +117,7 @@ func findSearchable(types *scim.Registry, typeName scim.TypeName, name string) (
 	return found, nil
 }
 
+// isIn reports whether the list has a declaration of the same attribute.
 func (s Searchable) isIn(list []Searchable) bool {
 	return slices.ContainsFunc(list, func(o Searchable) bool { return o.Type == s.Type && o.Path == s.Path })
 }
@@ -183,6 +185,8 @@ func indexOfDeclared(types *scim.Registry, list []Searchable, typeName scim.Type
 	})
 }
 
+// withdrawalEvent returns the event of a withdrawn declaration. because is the end of the sentence,
+// and may be empty.
 func (s *Sites) withdrawalEvent(id ID, was Searchable, because, actor string) event.Event {
 	return s.newEvent(id, event.SiteSearchableWithdrawn, actor, "", was.String()+" is no longer declared searchable"+because, event.Changed("searchable", was.String(), nil))
 }

@@ -15,12 +15,12 @@ import (
 type Settings struct {
 	Profile Profile
 
-	SCIMEnabled bool // the switch "Enable SCIM" in the guide; off on a new site
-	ManageRoles bool // the switch "Allow SCIM to manage user roles" in the guide; off on a new site
-	Strict      bool // whether to refuse requests that known clients send but the RFCs forbid
+	SCIMEnabled bool // the switch "Enable SCIM" of docs/guide.md; off on a new site
+	ManageRoles bool // the switch "Allow SCIM to manage user roles" of docs/guide.md; off on a new site
+	Strict      bool // whether to refuse the requests of known clients that do not follow the RFCs
 
 	Creates bool       // whether SCIM may create resources
-	Revives bool       // whether a create reactivates an account that SCIM deactivated; has no effect if Strict
+	Revives bool       // whether a create reactivates an account that SCIM deactivated; has no effect if Strict is set
 	Deletes DeleteMode // what a DELETE of a user does
 	Groups  bool       // whether SCIM serves groups
 	// SharedGroupNames lets several groups have the same displayName. See GroupNamesUnique.
@@ -28,7 +28,7 @@ type Settings struct {
 	RateLimit        int // the largest number of SCIM requests per second, at least MinRateLimit; 0 means no limit
 }
 
-// SettingKind is the way in which people enter a setting.
+// SettingKind says how people enter a setting.
 type SettingKind int
 
 // The kinds of settings.
@@ -41,7 +41,7 @@ const (
 // Setting is one row of SettingsTable: everything that pages, commands, JSON, events and docs need
 // to know about one setting.
 type Setting struct {
-	Name  string // the name in events; the column has the same name in snake_case
+	Name  string // the name in events; the database column has the same name in snake_case
 	Key   string // the name in JSON
 	Flag  string // the flag of "site set"
 	Usage string // the help text of the flag
@@ -56,7 +56,7 @@ type Setting struct {
 
 	Kind    SettingKind
 	Values  []Value // the values of a Tick: off and on; or the values of a Choice, the most restrictive first
-	Default string  // the word that is meant if the input is empty; "" if an empty input is wrong
+	Default string  // the Value.Word that an empty input stands for; "" if an empty input is wrong
 	Bounds  Bounds  // the bounds of a Number
 
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
@@ -85,32 +85,37 @@ type Bounds struct {
 	ZeroMeaning string // what 0 means, such as "no limit"
 }
 
-// fieldAccess holds the functions that read and write a setting's field of Settings.
+// fieldAccess holds the functions that read and write the field of Settings that belongs to a
+// setting.
 type fieldAccess struct {
 	get     func(Settings) any // returns a bool, an int or a string
 	set     func(*Settings, any)
 	pointer func(*Settings) any // returns the pointer to the field
 }
 
-func boolField(at func(*Settings) *bool) fieldAccess {
+// boolField returns the functions for a field of type bool. fieldOf returns a pointer to the field.
+func boolField(fieldOf func(*Settings) *bool) fieldAccess {
 	return fieldAccess{
-		func(s Settings) any { return *at(&s) }, func(s *Settings, v any) { *at(s) = v.(bool) }, func(s *Settings) any { return at(s) },
+		func(s Settings) any { return *fieldOf(&s) }, func(s *Settings, v any) { *fieldOf(s) = v.(bool) }, func(s *Settings) any { return fieldOf(s) },
 	}
 }
 
-func intField(at func(*Settings) *int) fieldAccess {
+// intField is like boolField, for a field of type int.
+func intField(fieldOf func(*Settings) *int) fieldAccess {
 	return fieldAccess{
-		func(s Settings) any { return *at(&s) }, func(s *Settings, v any) { *at(s) = v.(int) }, func(s *Settings) any { return at(s) },
+		func(s Settings) any { return *fieldOf(&s) }, func(s *Settings, v any) { *fieldOf(s) = v.(int) }, func(s *Settings) any { return fieldOf(s) },
 	}
 }
 
-func textField[T ~string](at func(*Settings) *T) fieldAccess {
+// textField is like boolField, for a field whose type is a string.
+func textField[T ~string](fieldOf func(*Settings) *T) fieldAccess {
 	return fieldAccess{
-		func(s Settings) any { return string(*at(&s)) }, func(s *Settings, v any) { *at(s) = T(v.(string)) }, func(s *Settings) any { return at(s) },
+		func(s Settings) any { return string(*fieldOf(&s)) }, func(s *Settings, v any) { *fieldOf(s) = T(v.(string)) }, func(s *Settings) any { return fieldOf(s) },
 	}
 }
 
-// tickValues returns the values of a Tick. on and off are the sentences of the events.
+// tickValues returns the values of a Tick. The arguments are the sentences of the events for
+// switching it on and off.
 func tickValues(on, off string) []Value {
 	return []Value{{Word: "off", Stored: false, Sentence: off}, {Word: "on", Stored: true, Sentence: on}}
 }
@@ -293,7 +298,7 @@ func (x Setting) Set(s *Settings, value any) { x.set(s, value) }
 // Pointer returns a pointer to the setting's field.
 func (x Setting) Pointer(s *Settings) any { return x.pointer(s) }
 
-// Word returns the value as the command line and forms write it.
+// Word returns the setting's value as the command line and forms write it.
 func (x Setting) Word(s Settings) string {
 	is := x.get(s)
 	for _, v := range x.Values {
@@ -304,7 +309,8 @@ func (x Setting) Word(s Settings) string {
 	return fmt.Sprint(is)
 }
 
-// JSON returns the value for JSON: a bool for a Tick, a word for a Choice, a number for a Number.
+// JSON returns the setting's value for JSON: a bool for a Tick, a word for a Choice, a number for a
+// Number.
 func (x Setting) JSON(s Settings) any {
 	if x.Kind == Choice {
 		return x.Word(s)
@@ -312,7 +318,7 @@ func (x Setting) JSON(s Settings) any {
 	return x.get(s)
 }
 
-// Printed returns the value as commands print it.
+// Printed returns the setting's value as commands print it.
 func (x Setting) Printed(s Site) string {
 	if x.Words != nil {
 		return x.Words(s)
@@ -326,7 +332,7 @@ func (x Setting) Printed(s Site) string {
 	return fmt.Sprintf("%d %s", x.get(s.Settings), x.Bounds.Unit)
 }
 
-// Brief returns a short form of the value, for pages that only show it.
+// Brief returns a short form of the setting's value, for pages that only show it.
 func (x Setting) Brief(s Settings) string {
 	is := x.get(s)
 	for _, v := range x.Values {
@@ -359,10 +365,11 @@ func (x Setting) Parse(text string) (value any, ok bool) {
 	return nil, false
 }
 
+// allows reports whether a number is a value of a setting with these bounds.
 func (b Bounds) allows(n int) bool { return n == 0 || n >= b.Min && n <= b.Max }
 
-// Allowed lists the allowed values: "refuse or create", or "0 for none, or 25 to 100000 requests
-// per second".
+// Allowed lists the allowed values in words, such as "refuse or create", or "0 for none, or 25 to
+// 100000 requests per second".
 func (x Setting) Allowed() string {
 	if x.Kind == Number {
 		return fmt.Sprintf("0 for none, or %d to %d %s", x.Bounds.Min, x.Bounds.Max, x.Bounds.Unit)

@@ -15,7 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// ID identifies a site, even when the site is renamed. URLs never contain it.
+// ID identifies a site permanently, even if the site is renamed. URLs contain the site's name
+// instead.
 type ID string
 
 // Profile is the name of a preset. Choosing a profile sets several switches (see Choose). After
@@ -42,7 +43,7 @@ func ParseProfile(text string) (Profile, error) {
 	return Profile(text), nil
 }
 
-// Values of Site.MatchesUserName. The value names the claim of a sign-in that is compared with the
+// Values of Site.MatchesUserName. Each names a claim of single sign-on that is compared with the
 // SCIM userName.
 const (
 	MatchesDisplayName    = "display-name-assertion"
@@ -63,8 +64,8 @@ type Site struct {
 	// scim.NewRegistry reads; nil if there is none.
 	Schemas []byte
 
-	// MatchesUserName says which claim of a sign-in must equal the SCIM userName. The profile sets
-	// it when the site is made; the page Single sign-on changes it.
+	// MatchesUserName says which claim of single sign-on must equal the SCIM userName. The profile
+	// sets it when the site is made, and the page Single sign-on can change it.
 	MatchesUserName string
 
 	// While SetUpLocked is true, administrators cannot set up SCIM on the pages. A new site is
@@ -78,6 +79,7 @@ type Site struct {
 // The refusals that callers test for one by one. Callers distinguish other refusals of this package
 // by their kind.
 var (
+	// ErrNotFound is returned for a name or id that no site has.
 	ErrNotFound = refusal.New(refusal.NotFound, "", "there is no site of that name").Coded("site_unknown")
 
 	ErrNameTaken = refusal.New(refusal.Taken, "name", "there is a site of that name already").
@@ -85,13 +87,15 @@ var (
 	ErrWrongConfirmation = refusal.New(refusal.Invalid, "confirm", "the confirmation is not the site's name").
 				Advise("type the name to delete the site with everybody in it").Coded("site_name_not_typed")
 
+	// ErrUnauthorized is returned for a request without a live token of the site in its address.
 	ErrUnauthorized = refusal.New(refusal.Unauthorized, "", "unknown site or token").Coded("token_unknown")
 	ErrSCIMOff      = refusal.New(refusal.Forbidden, "", "SCIM is switched off for this site").
 			Advise("an administrator of the site switches it on with Enable SCIM on the page SCIM integration").Coded("scim_off")
 
 	ErrTokenNotFound = refusal.New(refusal.NotFound, "", "this site has no such token").Coded("token_gone")
-	// ErrOneLive and ErrTwoLive carry LiveTokens. ErrOneLive means that the caller must choose a
-	// TokenMode. ErrTwoLive means that the site cannot have a third live token.
+	// ErrOneLive means that the site has a live token, and that the caller must choose a TokenMode.
+	// ErrTwoLive means that the site cannot have a third live token. The data of both is
+	// LiveTokens.
 	ErrOneLive = refusal.New(refusal.Conflict, "", "a token is live already").
 			Advise("replace it now, or keep it until the new one is used").Coded("token_live")
 	ErrTwoLive = refusal.New(refusal.Conflict, "", "two tokens are live").
@@ -99,9 +103,13 @@ var (
 	ErrFormUsed = refusal.New(refusal.Conflict, "", "this form was sent before").
 			Advise("nothing was made again").Coded("form_used")
 
+	// ErrStale is returned for a change of the schemas if the caller did not see the latest change.
 	ErrStale = refusal.New(refusal.Stale, "", "another person saved another document meanwhile; nothing was changed").Coded("schemas_stale")
-	// ErrInUse carries a *SchemasInUse.
-	ErrInUse      = refusal.New(refusal.Conflict, "schemas", "stored resources would not survive the change of the schemas").Coded("schemas_in_use")
+	// ErrInUse is returned for a change of the schemas that would harm stored resources. Its data
+	// is a *SchemasInUse.
+	ErrInUse = refusal.New(refusal.Conflict, "schemas", "stored resources would not survive the change of the schemas").Coded("schemas_in_use")
+	// ErrNameShared is returned if group names must become unique, but several groups have the
+	// same.
 	ErrNameShared = refusal.New(refusal.Conflict, "", "several groups have one name").
 			Advise("rename all but one of them, or let groups share a name").Coded("group_name_shared")
 )
@@ -112,15 +120,16 @@ type Store interface {
 	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound if there is none
 	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound if there is none
 
-	// Credential finds the site with that name and its token with that hash. It returns
-	// ErrUnauthorized if either is missing, and does not tell which. Every request starts with this
-	// call, so it leaves out the fields that no decision needs: when the site was made,
+	// Credential returns the site with that name and its token with that hash, live or not. It
+	// returns ErrUnauthorized if either is missing, and does not tell which. Every request starts
+	// with this call, so it leaves out the fields that requests do not need: Site.Created,
 	// SetUpLocked, and the token's Name, CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken if the name is taken
-	// UpdateSite locks the site and runs fn, in one transaction. It returns ErrNotFound if the site
-	// no longer exists. fn may run more than once, and must change the store only through tx.
+	// UpdateSite locks the site and calls fn in a transaction. It returns ErrNotFound if the site
+	// no longer exists. UpdateSite may call fn more than once, and fn must change the store only
+	// through tx.
 	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error
 
 	Tokens(ctx context.Context, id ID) ([]Token, error) // the tokens of a site, newest first
@@ -138,14 +147,16 @@ type Tx interface {
 	Tokens(ctx context.Context) ([]Token, error) // the tokens of the site, newest first
 	InsertToken(ctx context.Context, t Token, hash secret.Hash) error
 	PutToken(ctx context.Context, t Token) error
-	// UseFormNumber marks a form's number as used. It returns ErrFormUsed if it was used before.
+	// UseFormNumber marks a form's single-use number as used. It returns ErrFormUsed if the number
+	// was used before.
 	UseFormNumber(ctx context.Context, number string, at time.Time) error
 	AppendEvent(ctx context.Context, e event.Event) error
 	// Searchable returns the attributes that are declared searchable, in the order of their
 	// declarations.
 	Searchable(ctx context.Context) ([]Searchable, error)
-	// PutSearchable replaces the list of declared attributes. It first waits until no transaction
-	// writes resources with the old list. It also makes the background indexing start.
+	// PutSearchable replaces the list of attributes that are declared searchable. It first waits
+	// for the transactions that write resources with the old list. It also starts the indexing in
+	// the background.
 	PutSearchable(ctx context.Context, list []Searchable) error
 	// Resources calls visit with the stored document of each resource of a type, one after the
 	// other, in the order in which lists show them. visit must not change the store, and must not
@@ -154,12 +165,12 @@ type Tx interface {
 	// MakeGroupNamesUnique records the displayName of each group, so that no other group can get
 	// it. It returns ErrNameShared, with the name, if two groups already have the same displayName.
 	MakeGroupNamesUnique(ctx context.Context) error
-	// FreeUniqueValues stops keeping the values of an attribute unique. It deletes the records that say
-	// which resource has which value.
+	// FreeUniqueValues is called for an attribute that is no longer unique. It deletes the records
+	// that say which resource has which value.
 	FreeUniqueValues(ctx context.Context, name scim.TypeName, path string) error
 }
 
-// Sites makes, changes and authenticates sites.
+// Sites makes, changes and deletes sites and their tokens, and authenticates SCIM requests.
 type Sites struct {
 	Store Store
 	Now   func() time.Time
@@ -195,7 +206,8 @@ func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string
 	return made, nil
 }
 
-// MatchesWords returns a value of Site.MatchesUserName as sentences write it.
+// MatchesWords returns a value of Site.MatchesUserName in the words of sentences, such as "the user
+// identifier".
 func MatchesWords(matches string) string {
 	switch matches {
 	case MatchesUserIdentifier:
@@ -206,6 +218,7 @@ func MatchesWords(matches string) string {
 	return "display name assertion"
 }
 
+// matchesFor returns the value of Site.MatchesUserName with which a site of this profile begins.
 func matchesFor(p Profile) string {
 	if p == Full {
 		return MatchesUserIdentifier
@@ -231,9 +244,9 @@ func (s *Sites) List(ctx context.Context) ([]Site, error) {
 	return s.Store.Sites(ctx)
 }
 
-// Update changes a site's settings, with one event for each setting that differs. change may run
-// more than once. To change the profile, change calls Site.Choose. Update refuses to change the
-// schemas or the name; use SetSchemas or Rename instead.
+// Update calls change with a site, and stores the settings that change has changed, with one event
+// for each of them. It may call change more than once. To change the profile, change calls
+// Site.Choose. Update refuses to change the schemas or the name; use SetSchemas or Rename instead.
 func (s *Sites) Update(ctx context.Context, id ID, actor string, change func(*Site) error) (Site, error) {
 	var result Site
 	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
@@ -262,8 +275,8 @@ func CheckMatches(matches string) error {
 	return refusal.New(refusal.Invalid, "matches", "%q is nothing that SCIM userName can match", matches).Advise("use %s", strings.Join(Matches, ", "))
 }
 
-// MatchesChange returns the sentence and the values for the event that says that
-// Site.MatchesUserName was changed.
+// MatchesChange returns the text and the changed value for the event of a change of
+// Site.MatchesUserName.
 func MatchesChange(before, after string) (text string, change event.Change) {
 	return "SCIM userName now matches the " + MatchesWords(after), event.Changed("matchesUserName", before, after)
 }
@@ -308,7 +321,7 @@ func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) err
 	if err := tx.PutSite(ctx, next); err != nil {
 		return err
 	}
-	if err := keepGroupNames(ctx, tx, next); err != nil {
+	if err := updateGroupNameRule(ctx, tx, next); err != nil {
 		return err
 	}
 	for _, e := range events {
@@ -374,6 +387,7 @@ func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) e
 	})
 }
 
+// newEvent returns an event of a site.
 func (s *Sites) newEvent(id ID, name, actor, subject, text string, changes ...event.Change) event.Event {
 	return event.Event{
 		Time:    s.Now(),

@@ -18,9 +18,9 @@ const (
 	MaxRateLimit = 100_000
 )
 
-// Choose sets the profile, and the switches Creates, Deletes and Groups as the profile needs them.
-// Documented refuses create and delete, and serves no groups. Full creates, deletes permanently and
-// serves groups. Every other setting stays as it is.
+// Choose sets the profile, and sets the switches Creates, Deletes and Groups as the profile says.
+// With Documented, SCIM neither creates nor deletes, and serves no groups. With Full, SCIM creates,
+// deletes permanently and serves groups. Every other setting stays as it is.
 func (s *Settings) Choose(p Profile) {
 	s.Profile = p
 	s.Creates, s.Deletes, s.Groups = false, RefuseDelete, false
@@ -33,9 +33,9 @@ func (s *Settings) Choose(p Profile) {
 // RFC 7643 §8.7.1 the uniqueness of displayName is "none", so strict sites allow equal names.
 func (s Settings) GroupNamesUnique() bool { return !s.Strict && !s.SharedGroupNames }
 
-// keepGroupNames starts or stops keeping the names of groups unique, if next differs from the
-// stored site in that rule.
-func keepGroupNames(ctx context.Context, tx Tx, next Site) error {
+// updateGroupNameRule makes the names of groups unique, or lets groups share names, if next and the
+// stored site differ in that rule.
+func updateGroupNameRule(ctx context.Context, tx Tx, next Site) error {
 	was, is := tx.Site().GroupNamesUnique(), next.GroupNamesUnique()
 	switch {
 	case is && !was:

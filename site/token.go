@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	tokenPrefix    = "rollcall_" // the prefix by which secret scanners find tokens
-	checksumLength = 6           // the length of a token's checksum, in characters
-	maxTokenName   = 100         // the largest length of a token's name, in bytes
+	tokenPrefix       = "rollcall_" // the beginning of each token, by which secret scanners find tokens
+	checksumLength    = 6           // the length of a token's checksum, in characters
+	maxTokenNameBytes = 100         // the largest length of a token's name
 )
 
 // Token describes a SCIM token of a site. It does not hold the secret, which only CreateToken
@@ -31,11 +31,11 @@ type Token struct {
 
 	Created  time.Time
 	Expires  time.Time // when the token expires; zero means never
-	LastUsed time.Time // when the token was last used, as of the last flush of the request log; zero means never
+	LastUsed time.Time // when the token was last used, as the request log last recorded it; zero means never
 	LastFrom string    // the network address from which the token was last used
 	Revoked  time.Time // when the token was revoked; zero means that it is not revoked
 
-	// ReplacesOnUse is the id of another token, which ends when this token is first used. It is
+	// ReplacesOnUse is the id of the old token that is revoked when this token is first used. It is
 	// empty if there is none.
 	ReplacesOnUse string
 }
@@ -61,14 +61,14 @@ func (t Token) EventActor() event.Actor {
 	return event.Actor{Kind: event.Token, ID: t.ID, Name: t.Label()}
 }
 
-// TokenMode says what happens to a live token when another one is generated.
+// TokenMode says what happens to the live token of a site when a new one is generated.
 type TokenMode int
 
 const (
 	// NoReplacement is for a site without a live token. If there is one, CreateToken returns
 	// ErrOneLive, so that the administrator chooses one of the other modes.
 	NoReplacement TokenMode = iota
-	// Replace ends the live token at once, as the guide describes.
+	// Replace revokes the live token at once, as docs/guide.md describes.
 	Replace
 	// KeepUntilUsed keeps the live token until the first accepted request of the new token.
 	KeepUntilUsed
@@ -91,7 +91,7 @@ type TokenRequest struct {
 	Change func(*Site) error
 }
 
-// LiveTokens are the tokens of a site that are live. ErrOneLive and ErrTwoLive carry them.
+// LiveTokens are the live tokens of a site. They are the data of ErrOneLive and ErrTwoLive.
 type LiveTokens []Token
 
 // Refuse returns ErrOneLive or ErrTwoLive, with the names of the live tokens. There must be one or
@@ -108,8 +108,9 @@ func (live LiveTokens) Refuse() error {
 }
 
 // CreateToken generates a token and returns its secret, which cannot be read again. It also
-// switches SCIM on, unless r.KeepOff is set. It returns ErrOneLive or ErrTwoLive if live tokens are
-// in the way, and ErrFormUsed if the form was sent before.
+// switches SCIM on, unless r.KeepOff is set. It returns ErrOneLive if the site has a live token and
+// r.Mode does not say what happens to it, ErrTwoLive if the site has two live tokens, and
+// ErrFormUsed if the form was sent before.
 func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, string, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	if err := checkRequest(r, now); err != nil {
@@ -127,7 +128,7 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 			}
 		}
 		made.ReplacesOnUse = ""
-		if err := s.makeRoom(ctx, tx, &made, r, now); err != nil {
+		if err := s.replaceLiveToken(ctx, tx, &made, r, now); err != nil {
 			return err
 		}
 		if err := tx.InsertToken(ctx, made, secret.HashOf(token)); err != nil {
@@ -157,9 +158,10 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 	return made, token, nil
 }
 
+// checkRequest returns a refusal for a wrong field of a request.
 func checkRequest(r TokenRequest, now time.Time) error {
-	if len(r.Name) > maxTokenName {
-		return refusal.New(refusal.Invalid, "name", "a token's name has at most %d bytes", maxTokenName)
+	if len(r.Name) > maxTokenNameBytes {
+		return refusal.New(refusal.Invalid, "name", "a token's name has at most %d bytes", maxTokenNameBytes)
 	}
 	if !r.Expires.IsZero() && !r.Expires.After(now) {
 		return refusal.New(refusal.Invalid, "expires", "the token would have expired already").Advise("choose a later time, or none")
@@ -167,9 +169,11 @@ func checkRequest(r TokenRequest, now time.Time) error {
 	return nil
 }
 
-// makeRoom ends the live token at once, or lets the first use of the new token end it. It returns
-// ErrOneLive if the caller chose no mode, and ErrTwoLive if two tokens are live.
-func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest, now time.Time) error {
+// replaceLiveToken does with the live token of the site what the mode of the request says: it
+// revokes the token at once, or lets the first use of the new token, made, revoke it. It does
+// nothing if there is no live token. It returns ErrOneLive if the request has no mode, and
+// ErrTwoLive if two tokens are live.
+func (s *Sites) replaceLiveToken(ctx context.Context, tx Tx, made *Token, r TokenRequest, now time.Time) error {
 	all, err := tx.Tokens(ctx)
 	if err != nil {
 		return err
@@ -192,6 +196,7 @@ func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest
 	return s.endToken(ctx, tx, live[0], now, r.Actor, fmt.Sprintf("Token %s was replaced by …%s", live[0].Label(), made.Last4))
 }
 
+// endToken revokes a token, and appends an event with this text.
 func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, actor, text string) error {
 	t.Revoked = at
 	if err := tx.PutToken(ctx, t); err != nil {
@@ -200,8 +205,8 @@ func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, acto
 	return tx.AppendEvent(ctx, s.newEvent(t.Site, event.TokenRevoked, actor, t.ID, text, event.Changed("live", true, false)))
 }
 
-// tokenValues returns the values that the event of a new token shows. For the secret, it shows only
-// that there is one.
+// tokenValues returns the list of changed values for the event of a new token. The secret is in the
+// list without its value.
 func tokenValues(t Token) []event.Change {
 	values := []event.Change{event.Changed("name", nil, t.Label()), event.SecretChanged("secret")}
 	if !t.Expires.IsZero() {
@@ -215,8 +220,8 @@ func (s *Sites) Tokens(ctx context.Context, id ID) ([]Token, error) {
 	return s.Store.Tokens(ctx, id)
 }
 
-// RevokeToken ends a token at once, in every process. Revoking it again changes nothing. It returns
-// ErrTokenNotFound if the site has no such token.
+// RevokeToken revokes a token: from now on, no process accepts it. Revoking it again changes
+// nothing. It returns ErrTokenNotFound if the site has no such token.
 func (s *Sites) RevokeToken(ctx context.Context, id ID, tokenID, actor string) error {
 	return s.Store.UpdateSite(ctx, id, func(tx Tx) error {
 		t, err := findToken(ctx, tx, tokenID)
@@ -227,6 +232,7 @@ func (s *Sites) RevokeToken(ctx context.Context, id ID, tokenID, actor string) e
 	})
 }
 
+// findToken returns the token of the site with this id, or ErrTokenNotFound.
 func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 	all, err := tx.Tokens(ctx)
 	if err != nil {
@@ -240,12 +246,12 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 	return Token{}, ErrTokenNotFound
 }
 
-// Authenticate returns the site and the token of a request. It returns ErrUnauthorized for an
-// unknown site and for a wrong, revoked or expired token, after the same amount of work. If the
-// token is a revoked or expired one of the site, the error carries the token for the request log;
-// the client must not learn of it. If the token is accepted but SCIM is off, Authenticate returns
-// ErrSCIMOff with the site and the token. The site and the token lack the fields that
-// Store.Credential leaves out.
+// Authenticate returns the site with this name and its token, which a request sent as its bearer
+// token. It returns ErrUnauthorized for an unknown site and for a wrong, revoked or expired token,
+// after the same amount of work. If the site once issued the token, the data of ErrUnauthorized is
+// the Token; the request log shows it, but the client must not learn of it. If the token is live
+// but SCIM is off, Authenticate returns ErrSCIMOff with the site and the token. The site and the
+// token lack the fields that Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
 		return Site{}, Token{}, ErrUnauthorized // answering at once reveals nothing: the caller can see that this is no token
@@ -266,8 +272,8 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	return found, token, nil
 }
 
-// endReplacedToken ends the old token that the used token replaces. It returns the site and the
-// used token, as Authenticate does.
+// endReplacedToken revokes the old token that the used token replaces. It returns the results of
+// Authenticate: the site and the used token.
 func (s *Sites) endReplacedToken(ctx context.Context, of Site, used Token) (Site, Token, error) {
 	now := s.Now()
 	err := s.Store.UpdateSite(ctx, of.ID, func(tx Tx) error {
@@ -306,9 +312,9 @@ func (s *Sites) endReplacedToken(ctx context.Context, of Site, used Token) (Site
 	return of, used, nil
 }
 
-// newToken makes a token: a prefix, a secret, and a checksum by which secret scanners recognise
-// tokens. The last four characters of a token are letters and digits only, because people recognise
-// a token by them.
+// newToken returns a new random token: a prefix, a secret, and a checksum by which secret scanners
+// recognise tokens. The last four characters of a token are letters and digits only, because people
+// recognise a token by them.
 func newToken() string {
 	for {
 		body := secret.New()
@@ -329,6 +335,7 @@ func LooksLikeToken(text string) bool {
 	return checksum(rest[:secret.Length]) == rest[secret.Length:]
 }
 
+// checksum returns the checksum of a token with this secret.
 func checksum(body string) string {
 	sum := sha256.Sum256([]byte(tokenPrefix + body))
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:checksumLength]

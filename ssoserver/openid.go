@@ -10,10 +10,10 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// acceptAnswer accepts the answer of an OpenID provider. The browser brings it after a redirect.
-// The answer is accepted only from the browser that sent the request, so the browser's cookie
-// protects against forged requests. Other pages use a random number in their form for this
-// protection.
+// acceptAnswer accepts the answer of an OpenID provider. The provider redirects the browser here,
+// and the address contains the answer. The answer is accepted only from the browser that began the
+// sign-in, which its cookie shows. This protects against forged requests, as the random number in a
+// form does on other pages.
 func (h *Handler) acceptAnswer(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	w.Header().Set("Referrer-Policy", "no-referrer") // the address contains the code

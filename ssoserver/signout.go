@@ -11,9 +11,10 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// signOutByRedirect accepts a sign-out message of SAML's redirect binding. If the query has the
-// parameter "go", the request comes from a person who has just signed out at the site. In that case
-// signOutByRedirect redirects the person to the identity provider.
+// signOutByRedirect accepts a sign-out message of SAML's redirect binding. But if the query has the
+// parameter "go", the request comes from a person who has just signed out at the site. Then
+// signOutByRedirect redirects the person to the identity provider, so that the session there ends
+// too.
 func (h *Handler) signOutByRedirect(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	relay := r.URL.Query().Get("go")
@@ -47,8 +48,8 @@ func (h *Handler) signOutByPost(w http.ResponseWriter, r *http.Request) {
 	h.acceptSignOut(w, r, saml.SignOutMessage{Form: r.PostForm})
 }
 
-// acceptSignOut accepts a sign-out message. It does not need the browser's cookie, because the
-// message is signed and says which sessions end.
+// acceptSignOut accepts a SAML sign-out message and answers it. It does not need the browser's
+// cookie, because the message is signed and says which sessions end.
 func (h *Handler) acceptSignOut(w http.ResponseWriter, r *http.Request, m saml.SignOutMessage) {
 	source := web.SiteSource(r)
 	if h.mustSlowDown(w, r, h.failures, source) {
@@ -73,6 +74,7 @@ func (h *Handler) acceptSignOut(w http.ResponseWriter, r *http.Request, m saml.S
 	}
 }
 
+// refuseSignOut answers a sign-out message that was not accepted, and counts the failure.
 func (h *Handler) refuseSignOut(w http.ResponseWriter, r *http.Request, source string, err error) {
 	failed, ok := refusal.DataOf[signin.FailedSignIn](err)
 	if !ok {

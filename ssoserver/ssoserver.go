@@ -16,12 +16,13 @@
 // Both login addresses start a sign-in with the protocol that the site uses now. So sign-in pages
 // and bookmarks still work after the site changes its protocol.
 //
-// The site comes from the address and never from a message. Package signin decides whether a
-// response signs a person in. Package console owns the pages and the session cookies. So console
-// gives the Handler functions that show pages and set cookies.
+// The address names the site, and a message never does. Package signin decides whether a response
+// signs a person in. Package console owns the pages and the session cookies. So console gives the
+// Handler functions that show pages and set cookies. A source, in this package, is a client network
+// at one site; requests are limited for each source.
 //
-// A site that does not exist gets the same answers as a site without single sign-on. Its metadata
-// is the same as if the site existed.
+// If there is no site of this name, the answers are those of a site without single sign-on, and the
+// metadata is the same as if the site existed. So the answers do not tell which sites exist.
 package ssoserver
 
 import (
@@ -51,15 +52,16 @@ const (
 // Prefixes lists the patterns under which a mux must mount the handler.
 var Prefixes = []string{SAMLPrefix, OpenIDPrefix}
 
-// cookieName is the name of the cookie that ties a response to the browser that sent the request.
+// cookieName is the name of the cookie with a secret of the browser. It shows that a response comes
+// from the browser that began the sign-in.
 const cookieName = "rollcall-saml"
 
-// maxBody is the largest size of a posted response, in bytes.
+// maxBody is the largest size of a posted SAML response, in bytes.
 const maxBody = saml.MaxResponse
 
-// The limits for sign-ins that begin. From one client network, startsAtOnce sign-ins at a site may
-// begin at once, and after that one more in each startInterval. Successful sign-ins do
-// not count, because a whole company may use one address.
+// The limits for starting sign-ins. From one client network, startsAtOnce sign-ins at a site may
+// begin at once, and after that one more in each startInterval. Successful sign-ins do not count,
+// because a whole company may use one address.
 const (
 	startsAtOnce  = 1000
 	startInterval = 50 * time.Millisecond
@@ -80,7 +82,7 @@ type Handler struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	// Enter signs the browser in, and redirects it to the path that the argument to contains.
+	// Enter sets the session cookie of s, and redirects the browser to the path in the argument to.
 	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
 	// Show answers with the page for the message.
 	Show func(w http.ResponseWriter, r *http.Request, m Message)
@@ -114,6 +116,7 @@ type endpoint struct {
 	handle  http.HandlerFunc
 }
 
+// endpoints lists all endpoints of the handler.
 func (h *Handler) endpoints() []endpoint {
 	return []endpoint{
 		{"GET " + SAMLPrefix + "metadata", h.serveMetadata},
@@ -145,8 +148,8 @@ var unavailableMessage = Message{
 	"The address may be mistyped, or this site does not use single sign-on. Ask an administrator of the site how to sign in.",
 }
 
-// findSite returns the site in the address. If the site does not exist, it returns a site with a
-// name and no id, which the other code treats like a site without single sign-on.
+// findSite returns the site that the address names. If there is no such site, it returns a site
+// with that name and no id, which the other code treats like a site without single sign-on.
 func (h *Handler) findSite(r *http.Request) (site.Site, error) {
 	name := r.PathValue("site")
 	st, err := h.Sites.ByName(r.Context(), name)
@@ -174,6 +177,7 @@ func (h *Handler) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	w.Write(body) //nolint:errcheck // fails only if the client has gone
 }
 
+// startSignIn starts a sign-in: it redirects the browser to the site's identity provider.
 func (h *Handler) startSignIn(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	source := web.SiteSource(r)
@@ -190,6 +194,8 @@ func (h *Handler) startSignIn(w http.ResponseWriter, r *http.Request) {
 	h.redirectToProvider(w, r, address, err)
 }
 
+// startTest returns the handler that starts a test of single sign-on with this protocol, for an
+// administrator of the site.
 func (h *Handler) startTest(by signin.Protocol) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r = withBrowserActor(r)
@@ -212,7 +218,8 @@ func (h *Handler) startTest(by signin.Protocol) http.HandlerFunc {
 	}
 }
 
-// redirectToProvider sends the browser to the identity provider.
+// redirectToProvider redirects the browser to the address at the identity provider. If err is not
+// nil, it shows a page about the error instead.
 func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, address string, err error) {
 	if errors.Is(err, signin.ErrSSOOff) {
 		h.Show(w, r, unavailableMessage)
@@ -255,9 +262,9 @@ func (h *Handler) acceptResponse(w http.ResponseWriter, r *http.Request) {
 	h.finishSignIn(w, r, st, source, done, err)
 }
 
-// mustWait reports whether a source must wait because of failures. If it must wait, mustWait
-// answers the request. A response to a request of this browser never waits, so that failures of
-// other people at the same address do not lock a person out.
+// mustWait reports whether a source must wait after too many failures, and answers the request if
+// so. A browser that brings the response to its own request never waits, so that failures of other
+// people at the same address do not lock a person out.
 func (h *Handler) mustWait(w http.ResponseWriter, r *http.Request, st site.Site, source string, in signin.Response) bool {
 	if h.failures.Wait(source, h.Now()) <= 0 {
 		return false
@@ -271,6 +278,7 @@ func (h *Handler) mustWait(w http.ResponseWriter, r *http.Request, st site.Site,
 }
 
 // finishSignIn answers the request in which the browser brought the identity provider's response.
+// done and err are the result of the sign-in or test.
 func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.Site, source string, done signin.Finished, err error) {
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
@@ -289,8 +297,8 @@ func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.S
 	}
 }
 
-// mustSlowDown reports whether a throttle makes a source wait. If it does, mustSlowDown answers the
-// request with status 429.
+// mustSlowDown reports whether a source must wait according to a throttle, and answers the request
+// with status 429 if so.
 func (h *Handler) mustSlowDown(w http.ResponseWriter, r *http.Request, t *web.Throttle, source string) bool {
 	wait := t.Wait(source, h.Now())
 	if wait <= 0 {
@@ -301,9 +309,9 @@ func (h *Handler) mustSlowDown(w http.ResponseWriter, r *http.Request, t *web.Th
 	return true
 }
 
-// refuseSignIn shows a person that they are not signed in. It shows the reason only if the reason
-// is about their account, because then the identity provider has identified them. Administrators
-// find other reasons in the audit log.
+// refuseSignIn shows a person that they are not signed in, and counts the failure. It shows the
+// reason only if the reason is about their account, because then the identity provider has
+// identified them. Administrators find other reasons in the audit log.
 func (h *Handler) refuseSignIn(w http.ResponseWriter, r *http.Request, source string, err error) {
 	if _, about := refusal.DataOf[signin.FailedSignIn](err); about {
 		h.failures.Count(source, h.Now())
@@ -311,6 +319,7 @@ func (h *Handler) refuseSignIn(w http.ResponseWriter, r *http.Request, source st
 	h.showRefusal(w, r, err)
 }
 
+// showRefusal shows the page for a refused sign-in, or for an error of this server.
 func (h *Handler) showRefusal(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := refusal.Find(err)
 	failed, about := refusal.DataOf[signin.FailedSignIn](err)
@@ -328,6 +337,7 @@ func (h *Handler) showRefusal(w http.ResponseWriter, r *http.Request, err error)
 	h.Show(w, r, m)
 }
 
+// internalError logs an error of this server, and shows a page with status 500.
 func (h *Handler) internalError(w http.ResponseWriter, r *http.Request, err error) {
 	if h.Log != nil {
 		h.Log.Error("single sign-on failed", "request", web.RequestID(r), "error", err)
@@ -354,6 +364,7 @@ func (h *Handler) browserSecret(w http.ResponseWriter, r *http.Request) string {
 	return made
 }
 
+// sentSecret returns the secret in the cookie that the browser sent, or an empty string.
 func (h *Handler) sentSecret(r *http.Request) string {
 	c, err := r.Cookie(h.cookieNameFor(r))
 	if err != nil || len(c.Value) < 20 || len(c.Value) > 100 {
@@ -362,6 +373,8 @@ func (h *Handler) sentSecret(r *http.Request) string {
 	return c.Value
 }
 
+// cookieNameFor returns the cookie's name for a request. Over https it has the prefix __Host-, with
+// which browsers accept a cookie only from this host.
 func (h *Handler) cookieNameFor(r *http.Request) string {
 	if h.isSecure(r) {
 		return "__Host-" + cookieName
@@ -369,6 +382,7 @@ func (h *Handler) cookieNameFor(r *http.Request) string {
 	return cookieName
 }
 
+// isSecure reports whether the browser uses https.
 func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.IsSecure(r) }
 
 // withBrowserActor puts the client's address and browser into the context of the request. The

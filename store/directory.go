@@ -285,6 +285,7 @@ func (s Directories) CountAssignments(ctx context.Context, d directory.ID, appli
 	return n, err
 }
 
+// userColumns are the columns of a user that scanUser reads.
 const userColumns = `object_id, account_enabled, deleted, version, created, modified, attributes`
 
 // Events returns the directory's events after a position, oldest first.
@@ -319,6 +320,7 @@ func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx dire
 	})
 }
 
+// view calls fn in a transaction that only reads.
 func (s Directories) view(ctx context.Context, d directory.ID, fn func(t directoryTx) error) error {
 	return s.DB.View(ctx, func(tx *sqldb.Tx) error { return fn(directoryTx{tx: tx, directory: string(d)}) })
 }
@@ -330,6 +332,8 @@ type directoryTx struct {
 	appended  *int // how many events the transaction has written so far
 }
 
+// lock locks the directory's row until the transaction ends. It returns refusal.NotFound if there
+// is no such directory.
 func (t directoryTx) lock(ctx context.Context) error {
 	var id string
 	err := t.tx.QueryRow(ctx, `
@@ -339,6 +343,7 @@ func (t directoryTx) lock(ctx context.Context) error {
 	return orNotFound(err, refusal.NotFound)
 }
 
+// User and the other exported methods of directoryTx are described at directory.Tx.
 func (t directoryTx) User(ctx context.Context, objectID string) (directory.User, error) {
 	u, err := scanUser(t.tx.QueryRow(ctx, `
 		select `+userColumns+`
@@ -413,6 +418,7 @@ func (t directoryTx) RemoveUser(ctx context.Context, objectID string) error {
 	return err
 }
 
+// applications returns the directory's applications, ordered by name.
 func (t directoryTx) applications(ctx context.Context) ([]directory.Application, error) {
 	return collect(ctx, t.tx, scanApplication, `
 		select id, name, created
@@ -499,6 +505,7 @@ func (t directoryTx) AppendEvent(ctx context.Context, e event.Event) error {
 	return appendEvent(ctx, t.tx, e)
 }
 
+// scanDirectory reads the columns id, name, created and default_domain of a directory.
 func scanDirectory(row scanner) (directory.Directory, error) {
 	var d directory.Directory
 	var id string
@@ -508,6 +515,7 @@ func scanDirectory(row scanner) (directory.Directory, error) {
 	return d, err
 }
 
+// scanApplication reads the columns id, name and created of an application.
 func scanApplication(row scanner) (directory.Application, error) {
 	var a directory.Application
 	var created int64
@@ -516,6 +524,7 @@ func scanApplication(row scanner) (directory.Application, error) {
 	return a, err
 }
 
+// scanUser reads the userColumns of a row.
 func scanUser(row scanner) (directory.User, error) {
 	var r userRow
 	if err := row.Scan(r.fields()...); err != nil {
@@ -532,10 +541,12 @@ type userRow struct {
 	attributes                          string
 }
 
+// fields returns pointers to the fields, in the order of userColumns.
 func (r *userRow) fields() []any {
 	return []any{&r.objectID, &r.accountEnabled, &r.deleted, &r.version, &r.created, &r.modified, &r.attributes}
 }
 
+// user returns the user that the row stores.
 func (r *userRow) user() (directory.User, error) {
 	attributes, err := decodeAttributes(r.attributes)
 	if err != nil {
@@ -549,7 +560,7 @@ func (r *userRow) user() (directory.User, error) {
 
 // decodeAttributes decodes attributes whose values are strings or lists of strings.
 func decodeAttributes(text string) (map[string]any, error) {
-	var decoded any // for an any, encoding/json builds the map without reflection
+	var decoded any // encoding/json decodes into this type without reflection, which is faster
 	if err := json.Unmarshal([]byte(text), &decoded); err != nil {
 		return nil, err
 	}

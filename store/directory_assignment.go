@@ -38,12 +38,15 @@ func (s Directories) AssignmentsOf(ctx context.Context, d directory.ID, objectID
 	return all, err
 }
 
+// roleColumns are the columns of the role of an assignment a, which roleJoin joins. The role
+// Default Access has no row, so the columns of the joined row r may be null.
 const (
-	// The role Default Access has no row, so these columns may be null in the join.
 	roleColumns = `coalesce(r.value, '') as value, coalesce(r.display_name, '') as display_name, coalesce(r.description, '') as description, coalesce(r.enabled, false) as enabled`
 	roleJoin    = `left join directory_app_role r on r.directory = a.directory and r.application = a.application and r.id = a.role`
 )
 
+// scanAssignment reads an application, the role in it, and the group through which a user has the
+// role, if it is assigned through a group.
 func scanAssignment(row scanner) (directory.Assignment, error) {
 	var a directory.Assignment
 	var created int64
@@ -126,6 +129,7 @@ func (s Directories) CountRole(ctx context.Context, d directory.ID, application,
 	return n, err
 }
 
+// scanRole reads the columns id, value, display_name, description and enabled of a role.
 func scanRole(row scanner) (directory.AppRole, error) {
 	var r directory.AppRole
 	err := row.Scan(&r.ID, &r.Value, &r.DisplayName, &r.Description, &r.Enabled)

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// groupColumns are the columns of a group that scanGroup reads.
 const groupColumns = `g.object_id, g.deleted, g.version, g.created, g.modified, g.attributes`
 
 // Group returns a group, soft-deleted or not, or refusal.NotFound.
@@ -291,6 +292,8 @@ func (s Directories) GroupsWith(ctx context.Context, d directory.ID, objectID st
 	return ids, err
 }
 
+// These are two parts of a query for groups with their assignment to the application $2. Between
+// them, the caller puts "join" for assigned groups only, or "left join" for all groups.
 const (
 	groupObjectColumns = `
 			select ` + groupColumns + `, coalesce(a.created, 0)
@@ -400,10 +403,12 @@ type groupRow struct {
 	attributes                          string
 }
 
+// fields returns pointers to the fields, in the order of groupColumns.
 func (r *groupRow) fields() []any {
 	return []any{&r.objectID, &r.deleted, &r.version, &r.created, &r.modified, &r.attributes}
 }
 
+// group returns the group that the row stores.
 func (r *groupRow) group() (directory.Group, error) {
 	attributes, err := decodeGroup(r.attributes)
 	if err != nil {
@@ -415,12 +420,14 @@ func (r *groupRow) group() (directory.Group, error) {
 	}, nil
 }
 
+// decodeGroup decodes the stored attributes of a group.
 func decodeGroup(text string) (map[string]string, error) {
 	attributes := map[string]string{}
 	err := json.Unmarshal([]byte(text), &attributes)
 	return attributes, err
 }
 
+// scanGroup reads the groupColumns of a row.
 func scanGroup(row scanner) (directory.Group, error) {
 	var r groupRow
 	if err := row.Scan(r.fields()...); err != nil {
@@ -429,6 +436,8 @@ func scanGroup(row scanner) (directory.Group, error) {
 	return r.group()
 }
 
+// scanGroupObject reads groupColumns and the time of the group's assignment, which is 0 if it is
+// not assigned.
 func scanGroupObject(row scanner) (directory.GroupObject, error) {
 	var r groupRow
 	var assigned int64

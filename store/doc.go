@@ -10,4 +10,22 @@
 // as bigint microseconds UTC; 0 means never.
 //
 // The package decides no rules: those belong to the domains. The domains never import this package.
+//
+// The methods that implement an interface of a domain, such as directory.Tx, are described there.
+// Some words mean the same in the whole package:
+//
+//   - A job sends the changes of a directory to one application. A link connects an object of the
+//     directory with its account in the application. An object on the work list waits until the job
+//     works on it; its turn is a number that is increased when the object must be worked on again.
+//   - A verdict tells whether an object on the work list may be worked on, or why not: its operations
+//     are still being counted, or are on hold until an administrator decides, or were rejected. The
+//     cause of an operation is the import or change of settings that led to it.
+//   - A lease gives one process the right to work, for instance on a job. The epoch is the number of
+//     the claim of that lease; a process with an older epoch may no longer write. A provision.Fence
+//     names the job and the epoch.
+//   - Folded text is text in the form in which it is compared without regard to case.
+//   - A log is pruned when its old entries are removed. A slice is the part of a long task that one
+//     transaction does.
+//   - A declared attribute is one that the administrator of a site has made searchable. Its values
+//     have rows of their own, which are called value rows.
 package store

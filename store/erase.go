@@ -225,6 +225,7 @@ func (s Erasures) writeRows(ctx context.Context, work *sqldb.Slicer, t textTable
 	return nil
 }
 
+// writeRow writes the changed texts of a row. It deletes the row if r.texts is nil.
 func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 	where, args := t.where, slices.Clone(t.ids)
 	if len(t.key) > 0 {

@@ -24,13 +24,14 @@ const (
 	settlePauseMax = 50 * time.Millisecond
 )
 
+// eventColumns are the columns of an event that scanEvent reads.
 const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data, " +
 	"actor_kind, actor_id, actor_name, address, user_agent, cause"
 
 // appendEvent writes an event in the same transaction as the change that it describes. Every event
 // is written by this function.
 func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
-	e.Attribute(ctx)
+	e.FillFrom(ctx)
 	at := e.Time
 	if at.IsZero() {
 		at = tx.Now()
@@ -53,6 +54,7 @@ func (s Events) Record(ctx context.Context, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return appendEvents(ctx, tx, events) })
 }
 
+// appendEvents writes several events with appendEvent.
 func appendEvents(ctx context.Context, tx *sqldb.Tx, events []event.Event) error {
 	for _, e := range events {
 		if err := appendEvent(ctx, tx, e); err != nil {
@@ -182,23 +184,23 @@ func (s Events) Recent(ctx context.Context, scope event.Scope, subject string, b
 // rareEvents is the condition of the index event_rare. The index leaves out the daily events of
 // identity providers, because their rows would make every SCIM request slower. The text must be
 // exactly the index's own condition, as SQLite requires.
-const rareEvents = "name not in ('user.created', 'user.updated', 'group.created', 'group.updated')"
+const rareEvents = "name <> 'user.created' and name <> 'user.updated' and name <> 'group.created' and name <> 'group.updated'"
 
 // knownActors is the condition of the index event_actor. It leaves out tokens and Rollcall itself,
 // because their many events would make every SCIM request slower.
-const knownActors = "actor_kind not in ('', 'token', 'system')"
+const knownActors = "actor_kind <> '' and actor_kind <> 'token' and actor_kind <> 'system'"
 
-// Slice implements event.Trail. Events of one site, one directory or the installation are in commit
-// order. Results for several scopes are in the order in which the events were written, which is
-// nearly always the same.
-func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
+// Select implements event.Trail. Events of one site, one directory or the installation are in
+// commit order. Results for several scopes are in the order in which the events were written, which
+// is nearly always the same.
+func (s Events) Select(ctx context.Context, q event.Selection) (events []event.Event, err error) {
 	names := q.Names
 	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isRareEvent(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
 		names = []string{""}
 	}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		for _, name := range names {
-			text, args := sliceQuery(q, name)
+			text, args := selectionQuery(q, name)
 			found, err := collect(ctx, tx, scanEvent, text, args...)
 			if err != nil {
 				return err
@@ -210,12 +212,12 @@ func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event,
 	if err != nil || len(names) == 1 {
 		return events, err
 	}
-	slices.SortFunc(events, func(a, b event.Event) int { return sliceOrder(q, a, b) })
+	slices.SortFunc(events, func(a, b event.Event) int { return selectionOrder(q, a, b) })
 	return events[:min(len(events), q.Limit)], nil
 }
 
-// sliceOrder compares two events for the order in which Slice returns them.
-func sliceOrder(q event.Slice, a, b event.Event) int {
+// selectionOrder compares two events for the order in which Select returns them.
+func selectionOrder(q event.Selection, a, b event.Event) int {
 	order := cmp.Compare(a.Position.Seq, b.Position.Seq)
 	if q.Scope.IsSingle() {
 		order = cmp.Or(cmp.Compare(a.Position.Tx, b.Position.Tx), order)
@@ -226,15 +228,16 @@ func sliceOrder(q event.Slice, a, b event.Event) int {
 	return order
 }
 
+// isRareEvent reports whether the index event_rare contains the events with this name.
 func isRareEvent(name string) bool {
 	return !strings.Contains(rareEvents, "'"+name+"'")
 }
 
-// sliceQuery returns the statement that reads a slice of the audit trail. If name is not empty, the
-// slice has only events with that name. The statement reads only the rows that it returns, because
-// an index gives them in order. Only a slice for one kind of scope reads and filters the rows of
-// all scopes.
-func sliceQuery(q event.Slice, name string) (string, []any) {
+// selectionQuery returns the statement that reads a selection of the audit trail. If name is not
+// empty, the statement returns only events with that name. It reads only the rows that it returns,
+// because an index gives them in order. Only a selection for one kind of scope reads and filters
+// the rows of all scopes.
+func selectionQuery(q event.Selection, name string) (string, []any) {
 	var where []string
 	var args []any
 	arg := func(v any) string {
@@ -257,7 +260,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 		}
 	}
 	sign, order := "<", "desc"
-	place := q.Place
+	place := q.Start
 	switch {
 	case q.Newer:
 		sign, order = ">", "asc"
@@ -284,9 +287,9 @@ func (s Events) KnowsActor(ctx context.Context, id string) (known bool, err erro
 	return known, err
 }
 
-// PlaceOf implements event.Trail. It finds the position that belongs to a time by a binary search
-// on the primary key, so that times need no index.
-func (s Events) PlaceOf(ctx context.Context, t time.Time) (at event.Position, err error) {
+// PositionAt implements event.Trail. It finds the position that belongs to a time by a binary
+// search on the primary key, so that times need no index.
+func (s Events) PositionAt(ctx context.Context, t time.Time) (at event.Position, err error) {
 	type place struct {
 		event.Position
 		time int64
@@ -322,11 +325,13 @@ func (s Events) PlaceOf(ctx context.Context, t time.Time) (at event.Position, er
 	return at, err
 }
 
+// scanPosition reads the columns tx and seq, which are the position of an event.
 func scanPosition(row scanner) (p event.Position, err error) {
 	err = row.Scan(&p.Tx, &p.Seq)
 	return p, err
 }
 
+// scanEvent reads the eventColumns of a row.
 func scanEvent(row scanner) (e event.Event, err error) {
 	var at int64
 	var data string

@@ -160,7 +160,7 @@ func TestAPageOfTheAuditTrailIsReadFromAnIndex(t *testing.T) {
 		}
 		place := event.Position{Seq: 1500}
 		for _, newer := range []bool{false, true} {
-			for name, s := range map[string]event.Slice{
+			for name, s := range map[string]event.Selection{
 				"everything":  {},
 				"one scope":   {Scope: event.Site("1")},
 				"subject":     {Scope: event.Site("1"), Subject: "8"},
@@ -168,8 +168,8 @@ func TestAPageOfTheAuditTrailIsReadFromAnIndex(t *testing.T) {
 				"name":        {Names: []string{"site.renamed"}},
 				"scoped name": {Names: []string{"site.renamed"}, Scope: event.Site("1")},
 			} {
-				s.Place, s.Newer, s.Limit = place, newer, 3
-				plan, err := store.PlanOfSlice(t.Context(), db, s)
+				s.Start, s.Newer, s.Limit = place, newer, 3
+				plan, err := store.PlanOfSelection(t.Context(), db, s)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -162,14 +162,14 @@ func PlanReadEvents(ctx context.Context, db *DB) (lines []string, err error) {
 	return lines, err
 }
 
-// PlanOfSlice returns the database's plan for a slice of the audit trail. On PostgreSQL it first
-// updates the statistics.
-func PlanOfSlice(ctx context.Context, db *DB, s event.Slice) (lines []string, err error) {
+// PlanOfSelection returns the database's plan for a selection of the audit trail. On PostgreSQL it
+// first updates the statistics.
+func PlanOfSelection(ctx context.Context, db *DB, s event.Selection) (lines []string, err error) {
 	name := ""
 	if len(s.Names) > 0 {
 		name = s.Names[0]
 	}
-	query, args := sliceQuery(s, name)
+	query, args := selectionQuery(s, name)
 	explain, text := "explain query plan ", func(row scanner) (line string, err error) {
 		var a, b, c int
 		return line, row.Scan(&a, &b, &c, &line)

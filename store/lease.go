@@ -11,10 +11,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Leases records which process works on which key, on SQLite and PostgreSQL. A key has a kind, such
-// as "job", and a name. A key is free, or an owner holds the key until a certain time. Each claim
-// increases the key's epoch by one, and writes under an older epoch are refused. The leases of a
-// killed owner expire.
+// Leases stores which process works on which key, on SQLite and PostgreSQL. A key stands for a
+// piece of work that one process does at a time. It has a kind, such as "job", and a name. It is
+// due from the time at which the work should be done. A process that claims a key becomes the owner
+// of the key's lease, and holds the key until the lease expires or is released. Each claim
+// increases the key's epoch by one, and writes under an older epoch are refused.
 //
 //	Ensure, Wake ──► due ──Claim──► held ──Release(next)──► due at next
 //	                                 │ └─Renew─┘
@@ -36,6 +37,7 @@ type ErrHeld struct {
 	Until     time.Time // when the lease expires, unless the owner renews it
 }
 
+// Error names the key, the owner that holds its lease, and the time when the lease expires.
 func (e ErrHeld) Error() string {
 	return fmt.Sprintf("%s %s is being worked on by %s, at least until %s", e.Kind, e.Key, e.Owner, e.Until.Format(time.RFC3339))
 }
@@ -48,6 +50,8 @@ func (e ErrHeld) Holder() (owner string, until time.Time) { return e.Owner, e.Un
 // again, by another owner or by the same one.
 var ErrLeaseLost error = leaseLost{}
 
+// leaseLost is the type of ErrLeaseLost. Its method LeaseLost lets packages that do not import this
+// one recognize the error.
 type leaseLost struct{}
 
 func (leaseLost) Error() string   { return "the lease was lost: somebody else works on this now" }
@@ -156,6 +160,7 @@ func (s Leases) Claim(ctx context.Context, kind, key, owner string, ttl time.Dur
 	return epoch, err
 }
 
+// claimLease does what Claim does, in the caller's transaction.
 func claimLease(ctx context.Context, tx *sqldb.Tx, kind, key, owner string, ttl time.Duration) (epoch int64, err error) {
 	now := tx.Now()
 	err = tx.QueryRow(ctx, `
@@ -216,6 +221,7 @@ func (s Leases) Forget(ctx context.Context, kind, key string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return forgetLease(ctx, tx, kind, key) })
 }
 
+// ensureLease does what Ensure does, in the caller's transaction.
 func ensureLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	_, err := tx.Exec(ctx, `
 		insert into lease (kind, key, owner, epoch, until, next_at)
@@ -224,6 +230,7 @@ func ensureLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	return err
 }
 
+// wakeLease does what Wake does, in the caller's transaction.
 func wakeLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	_, err := tx.Exec(ctx, `
 		insert into lease (kind, key, owner, epoch, until, next_at)

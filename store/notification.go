@@ -19,11 +19,13 @@ import (
 // Notifications implements notification.Store and notification.WebhookStore.
 type Notifications struct{ DB *DB }
 
+// recipientColumns are the columns of a recipient of mail that scanRecipient reads.
 const recipientColumns = `r.directory, r.application, r.id, r.address, r.topics, r.added_by, r.added, r.last_sent, r.next_try, r.failing, r.failures, r.error, r.stopped,
 	(select count(*)
 	from notification_message m
 	where m.directory = r.directory and m.application = r.application and m.recipient = r.id)`
 
+// scanRecipient reads the recipientColumns of a row.
 func scanRecipient(row scanner) (r notification.Recipient, err error) {
 	var topics string
 	var added, sent, next, failing, stopped int64
@@ -38,7 +40,7 @@ func scanRecipient(row scanner) (r notification.Recipient, err error) {
 // queueNotifications stores a message for each recipient that wants to know of an event, in the
 // event's own transaction.
 func queueNotifications(ctx context.Context, tx *sqldb.Tx, e event.Event, at time.Time) error {
-	if !notification.IsTold(e.Name) || e.Scope.Kind != event.KindDirectory {
+	if !notification.HasMail(e.Name) || e.Scope.Kind != event.KindDirectory {
 		return nil
 	}
 	about := ""
@@ -68,6 +70,7 @@ func queueNotifications(ctx context.Context, tx *sqldb.Tx, e event.Event, at tim
 	return wakeLease(ctx, tx, notification.LeaseKind, notification.LeaseKey)
 }
 
+// recipientsOf returns the recipients of mail about a directory.
 func recipientsOf(ctx context.Context, tx *sqldb.Tx, directory string) ([]notification.Recipient, error) {
 	return collect(ctx, tx, scanRecipient, `
 		select `+recipientColumns+`

@@ -8,6 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// migrations contains the SQL files that create and change the tables.
+//
 //go:embed migrations/*.sql
 var migrations embed.FS
 
@@ -38,6 +40,7 @@ func schema() sqldb.Schema {
 		Migrated:   settleEvents,
 		Tables:     []string{"event", "site"},
 		Newest:     "select coalesce(max(time), 0) from event",
+		Cached:     []string{"site", "token"},
 		Touch:      touchLease,
 	}
 }

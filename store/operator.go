@@ -166,6 +166,7 @@ func (s Operators) EndSessions(ctx context.Context, name string, now time.Time, 
 	return ended, err
 }
 
+// operatorID returns the id of the operator with this name, or operator.ErrUnknown.
 func operatorID(ctx context.Context, tx *sqldb.Tx, name string) (id string, err error) {
 	err = tx.QueryRow(ctx, `
 		select id
@@ -174,6 +175,7 @@ func operatorID(ctx context.Context, tx *sqldb.Tx, name string) (id string, err 
 	return id, orNotFound(err, operator.ErrUnknown)
 }
 
+// scanOperatorSession reads the hash of a session and sessionColumns.
 func scanOperatorSession(row scanner) (found operator.ListedSession, err error) {
 	var scan sessionScan
 	err = row.Scan(append([]any{&found.Hash}, scan.destinations()...)...)
@@ -258,6 +260,7 @@ func (s Operators) HasOperators(ctx context.Context) (any bool, err error) {
 	return any, err
 }
 
+// scanOperator reads the columns id, name, created and last_sign_in of an operator.
 func scanOperator(row scanner) (op operator.Operator, err error) {
 	var created, lastSignIn int64
 	err = row.Scan(&op.ID, &op.Name, &created, &lastSignIn)

@@ -32,8 +32,10 @@ func (s Operators) Identities(ctx context.Context, name string) (all []operator.
 	return all, err
 }
 
+// operatorIdentityColumns are the columns that scanOperatorIdentity reads.
 const operatorIdentityColumns = `i.id, i.operator, i.issuer, i.subject, i.email, i.linked, i.used`
 
+// scanOperatorIdentity reads the operatorIdentityColumns of a row.
 func scanOperatorIdentity(row scanner) (i operator.Identity, err error) {
 	var linked, used int64
 	err = row.Scan(&i.ID, &i.OperatorID, &i.Issuer, &i.Subject, &i.Email, &linked, &used)

@@ -13,8 +13,10 @@ import (
 // OperatorKeys implements operator.KeyStore.
 type OperatorKeys struct{ DB *DB }
 
+// apiKeyColumns are the columns of an API key that scanAPIKey reads.
 const apiKeyColumns = `k.directory, k.id, k.name, k.last4, k.level, k.created_by, k.created, k.expires, k.revoked, k.last_used, k.last_from`
 
+// scanAPIKey reads the apiKeyColumns of a row.
 func scanAPIKey(row scanner) (k operator.Key, err error) {
 	var created, expires, revoked, used int64
 	err = row.Scan(&k.Directory, &k.ID, &k.Name, &k.Last4, &k.Level, &k.CreatedBy, &created, &expires, &revoked, &used, &k.LastFrom)

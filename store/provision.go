@@ -34,6 +34,7 @@ func (s Provisioning) change(ctx context.Context, k provision.Key, fn func(tx *s
 	return nil
 }
 
+// jobColumns are the columns of a job that scanJob reads.
 const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
 	version, revision, credentials, restarts, target_no, created, modified, searches, rehire, swaps, asked_why, groups, confirmed, nested, second_approval`
 
@@ -69,6 +70,7 @@ func (s Provisioning) ListJobs(ctx context.Context, d provision.SourceID) (jobs 
 	return jobs, err
 }
 
+// scanJob reads the jobColumns of a row.
 func scanJob(row scanner) (provision.Job, error) {
 	var j provision.Job
 	var secret, document, searches, groups string
@@ -104,6 +106,7 @@ const (
 	groupsOff     = "off"     // the group mapping is switched off, and no operator has decided about it yet
 )
 
+// encodeGroupsState returns the value of the column job.groups.
 func encodeGroupsState(j provision.Job) string {
 	if j.GroupsOffered {
 		return groupsOff
@@ -213,6 +216,7 @@ func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSe
 	return secrets, err
 }
 
+// scanSecret reads a job's secret, which is sealed.
 func scanSecret(row scanner) (provision.SealedSecret, error) {
 	var s provision.SealedSecret
 	var sealed string

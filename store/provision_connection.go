@@ -8,8 +8,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// connectionColumns are the columns that scanConnection reads.
 const connectionColumns = "object_id, target_id, name, kind, state, how, since, updated"
 
+// scanConnection reads the connectionColumns of a row.
 func scanConnection(row scanner) (c provision.Connection, err error) {
 	var since, updated int64
 	err = row.Scan(&c.ObjectID, &c.TargetID, &c.Name, &c.Kind, &c.State, &c.How, &since, &updated)

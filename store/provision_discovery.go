@@ -109,6 +109,7 @@ func (s Provisioning) Discoveries(ctx context.Context, k provision.Key) (all []p
 	return all, err
 }
 
+// discoveries returns the discoveries of a job.
 func discoveries(ctx context.Context, tx *sqldb.Tx, k provision.Key) ([]provision.Discovery, error) {
 	return collect(ctx, tx, func(row scanner) (d provision.Discovery, err error) {
 		var report, progress string
@@ -468,8 +469,10 @@ func (s Provisioning) GoneAccounts(ctx context.Context, k provision.Key, id, pre
 	return page, err
 }
 
+// discoveredColumns are the columns of an account found by a discovery that scanDiscovered reads.
 const discoveredColumns = "class, change, object_id, ambiguous, near, found, was"
 
+// scanDiscovered reads the discoveredColumns of a row.
 func scanDiscovered(row scanner) (a provision.DiscoveredAccount, err error) {
 	var document, was string
 	if err := row.Scan(&a.Class, &a.Change, &a.ObjectID, &a.Ambiguous, &a.NearCount, &document, &was); err != nil {

@@ -13,6 +13,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// A comparison compares the accounts in the application with what the job has sent. Drift is a
+// difference that it has found.
+
 // AddDrift adds differences to a comparison that has not ended.
 func (s Provisioning) AddDrift(ctx context.Context, k provision.Key, id string, found []provision.Drift) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -98,6 +101,7 @@ func (s Provisioning) LastDrift(ctx context.Context, k provision.Key) (r provisi
 	return r, err
 }
 
+// lastDrift does what LastDrift does, in the caller's transaction.
 func lastDrift(ctx context.Context, tx *sqldb.Tx, k provision.Key) (r provision.DriftReport, err error) {
 	var document string
 	err = tx.QueryRow(ctx, `
@@ -149,6 +153,7 @@ func (s Provisioning) DriftSchedule(ctx context.Context, k provision.Key) (sched
 	return schedule, err
 }
 
+// driftSchedule does what DriftSchedule does, in the caller's transaction.
 func driftSchedule(ctx context.Context, tx *sqldb.Tx, k provision.Key) (provision.DriftSchedule, error) {
 	s := provision.DriftSchedule{Every: provision.DriftOff, Policy: provision.DriftReports}
 	var document string

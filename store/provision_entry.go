@@ -16,6 +16,7 @@ import (
 // Values of people are never replaced, except the object id, which is a column. An entry of an
 // earlier version has no marks and is read as it is.
 
+// The parts of marks.
 const (
 	phraseMark  = "\x01"
 	columnMark  = "\x02"
@@ -114,8 +115,11 @@ func entryPhrases() []string {
 	}
 }
 
+// shortenEntry replaces the phrases of entryPhrases with marks, and lengthenEntry replaces the
+// marks with the phrases.
 var shortenEntry, lengthenEntry = entryReplacers()
 
+// entryReplacers returns the values of shortenEntry and lengthenEntry.
 func entryReplacers() (shorten, lengthen *strings.Replacer) {
 	var to, from []string
 	for i, phrase := range entryPhrases() {
@@ -128,8 +132,10 @@ func entryReplacers() (shorten, lengthen *strings.Replacer) {
 // entryRow holds the columns of a log entry's row whose values the JSON of the entry contains too.
 type entryRow struct{ directory, app, id, objectID, cycle string }
 
+// columns returns the values of the columns. The place of a value in this list decides its mark.
 func (r entryRow) columns() []string { return []string{r.directory, r.app, r.id, r.objectID, r.cycle} }
 
+// entryRowOf returns the columns of the row in which a job's log entry is stored.
 func entryRowOf(t jobTx, e *provision.LogEntry, objectID string) entryRow {
 	return entryRow{directory: t.directory, app: t.app, id: e.ID, objectID: objectID, cycle: e.CycleID}
 }

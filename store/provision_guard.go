@@ -189,6 +189,8 @@ func (t jobTx) tally(ctx context.Context, cause string) (j provision.Judgement, 
 	return j, nil
 }
 
+// verdictOf returns the verdict of an operation: on hold if held is true, otherwise ready to be
+// sent.
 func verdictOf(held bool) provision.Verdict {
 	if held {
 		return provision.OnHold
@@ -292,6 +294,7 @@ func (s Provisioning) HeldObjects(ctx context.Context, k provision.Key, cause st
 	return all, err
 }
 
+// heldObjects does what HeldObjects does, in the caller's transaction.
 func heldObjects(ctx context.Context, tx *sqldb.Tx, k provision.Key, cause string, v provision.Verdict, after string, limit int) ([]provision.HeldObject, error) {
 	return collect(ctx, tx, func(row scanner) (o provision.HeldObject, err error) {
 		var since int64

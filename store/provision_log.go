@@ -141,6 +141,7 @@ func (s Provisioning) Log(ctx context.Context, k provision.Key, id string) (e pr
 // entryColumns are the columns that scanEntry reads.
 const entryColumns = "entry, directory, app, id, object_id, cycle"
 
+// scanEntry reads the entryColumns of a row, and decodes the entry.
 func scanEntry(row scanner) (provision.LogEntry, error) {
 	var e provision.LogEntry
 	var r entryRow

@@ -337,6 +337,7 @@ func (s Provisioning) MembershipsOf(ctx context.Context, k provision.Key, member
 	return all, err
 }
 
+// scanRemembered reads a row of the query of MembershipsOf.
 func scanRemembered(row scanner) (m provision.RememberedMembership, err error) {
 	err = row.Scan(&m.Group, &m.Sent, &m.Open, &m.Verdict, &m.Refused)
 	return m, err
@@ -354,6 +355,7 @@ func (s Provisioning) CountMembers(ctx context.Context, k provision.Key, group s
 	return n, err
 }
 
+// scanMembership reads a membership from a row of the query that uses it.
 func scanMembership(row scanner) (provision.Membership, error) {
 	var m provision.Membership
 	var target, state, kind, name sql.NullString
@@ -501,6 +503,7 @@ func (t jobTx) endAnnouncement(ctx context.Context, group string, outcomes []pro
 	return t.dropAnnouncement(ctx, group)
 }
 
+// dropAnnouncement deletes the record of the request that was about to change a group's members.
 func (t jobTx) dropAnnouncement(ctx context.Context, group string) error {
 	return t.exec(ctx, `
 		delete from job_member_request
@@ -634,6 +637,7 @@ func (s Provisioning) RememberMembers(ctx context.Context, f provision.Fence, gr
 	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.rememberMembers(ctx, group, members) })
 }
 
+// rememberMembers does what RememberMembers does, in the caller's transaction.
 func (t jobTx) rememberMembers(ctx context.Context, group string, members []string) error {
 	return inBatches(members, func(batch []string) error {
 		return t.exec(ctx, `

@@ -390,6 +390,7 @@ func (s Provisioning) ListPlans(ctx context.Context, k provision.Key) (all []pro
 	return all, err
 }
 
+// listPlans returns the stored plans of the job.
 func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 	return collect(ctx, t.tx, func(row scanner) (provision.StoredPlan, error) {
 		p := provision.StoredPlan{Key: provision.Key{Directory: provision.SourceID(t.directory), App: t.app}}

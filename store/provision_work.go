@@ -50,6 +50,7 @@ func (s Provisioning) SaveState(ctx context.Context, f provision.Fence, st provi
 	})
 }
 
+// saveState stores the state of the job.
 func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 	document, err := json.Marshal(st)
 	if err != nil {
@@ -202,6 +203,8 @@ func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (b
 	return !related, err
 }
 
+// removeLink removes the link of the outcome's object if the outcome says so. It also removes the
+// link of the object whose account the outcome takes over.
 func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
 	if o.TakesAccountOf != "" {
 		if err := t.exec(ctx, `
@@ -224,6 +227,7 @@ func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
 }
 
+// recordOutcome stores what the work on one object, or on the members of one group, has led to.
 func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Intent != nil:
@@ -278,6 +282,7 @@ func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3 and ($6 = 0 or turn = $6)`, o.ObjectID, micros(o.Postpone), o.WaitReason, o.Turn)
 }
 
+// putLink stores the link of an object to its account in the application, if the outcome has one.
 func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {
 	l := o.Link
 	if l == nil {

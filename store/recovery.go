@@ -22,6 +22,7 @@ func (s SingleSignOn) RecoverySet(ctx context.Context, id site.ID, personID stri
 	return set, err
 }
 
+// recoverySet returns when a person's recovery codes were made, and how many of them are unused.
 func recoverySet(ctx context.Context, tx *sqldb.Tx, id site.ID, personID string) (set signin.RecoverySet, err error) {
 	var made int64
 	err = tx.QueryRow(ctx, `

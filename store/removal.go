@@ -89,6 +89,8 @@ func (s Retention) Remove(ctx context.Context, end time.Time) (removed int, done
 	return removed, true, nil
 }
 
+// remove deletes rows of a removal. done is false if rows are left when the time for this work is
+// over.
 func (s Retention) remove(ctx context.Context, work *sqldb.Slicer, r removal) (removed int, done bool, err error) {
 	tables, err := s.tablesOf(ctx, r)
 	if err != nil {
@@ -257,6 +259,7 @@ func (t ownedTable) keyScan() (to []any, values func() []any) {
 	}
 }
 
+// keyNames returns the names of the key's columns, for SQL.
 func (t ownedTable) keyNames() string {
 	names := make([]string, len(t.key))
 	for i, c := range t.key {

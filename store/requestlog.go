@@ -98,6 +98,7 @@ func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []requestlog.Request
 	return nil
 }
 
+// These statements insert one row, and the largest number of rows that one statement inserts.
 var (
 	insertRequest      = insertRequests(1)
 	insertManyRequests = insertRequests(maxRequestsPerInsert)
@@ -168,6 +169,7 @@ func (s RequestLogs) Requests(ctx context.Context, id site.ID, only requestlog.F
 	return rows, err
 }
 
+// scanRequest reads a row of the request log.
 func scanRequest(row scanner) (r requestlog.Request, err error) {
 	var at, duration int64
 	var fixes, ignored string

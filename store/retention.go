@@ -58,6 +58,7 @@ func (s Retention) Pruned(ctx context.Context, kind retention.Kind, owner string
 	return until, err
 }
 
+// prunedUntil does what Pruned does, in the caller's transaction.
 func prunedUntil(ctx context.Context, tx *sqldb.Tx, kind retention.Kind, owner string) (time.Time, error) {
 	times, err := collect(ctx, tx, func(row scanner) (at int64, err error) {
 		err = row.Scan(&at)
@@ -72,6 +73,8 @@ func prunedUntil(ctx context.Context, tx *sqldb.Tx, kind retention.Kind, owner s
 	return fromMicros(times[0]), nil
 }
 
+// setPruned records that all entries of an owner before the time until have been removed. It never
+// replaces a later time with an earlier one.
 func setPruned(ctx context.Context, tx *sqldb.Tx, kind retention.Kind, owner string, until int64) error {
 	return tx.Send(ctx, `
 		insert into pruned (kind, owner, until)
@@ -135,6 +138,7 @@ func (s Retention) Count(ctx context.Context, kind retention.Kind, before time.T
 	return s.count(ctx, log.table, "time < $1 and "+log.condition, micros(before))
 }
 
+// count counts the rows of a table that satisfy an SQL condition.
 func (s Retention) count(ctx context.Context, table, condition string, args ...any) (n int, err error) {
 	err = s.DB.Lane(sqldb.SliceLane).View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, "select count(*) from "+table+" where "+condition, args...).Scan(&n)
@@ -150,6 +154,7 @@ type agedLog struct {
 	condition    string   // condition for the rows that belong to the kind
 }
 
+// agedLogs returns the log of each kind of retention that has one.
 func agedLogs() map[retention.Kind]agedLog {
 	requests := agedLog{table: "request_log", ownerColumns: []string{"site"}, ownersQuery: "select id from site where deleted = 0 order by id"}
 	reads, changes := requests, requests
@@ -389,6 +394,8 @@ type agedEvent struct {
 	time     int64 // the event's time, in microseconds since 1970
 }
 
+// oldestEvents returns some of the events whose number seq is greater than after, in the order of
+// seq.
 func (s Retention) oldestEvents(ctx context.Context, work *sqldb.Slicer, after int64) (chunk []agedEvent, err error) {
 	err = work.Lane().View(ctx, func(tx *sqldb.Tx) error {
 		chunk, err = collect(ctx, tx, func(row scanner) (e agedEvent, err error) {
@@ -481,6 +488,8 @@ func (s Retention) readPositions(ctx context.Context) (map[event.Scope]event.Pos
 	return held, nil
 }
 
+// countEvents counts the events before a time that can be removed. A scope's events that a job
+// still has to read cannot be removed.
 func (s Retention) countEvents(ctx context.Context, before int64) (n int, err error) {
 	if n, err = s.count(ctx, "event", "time < $1", before); err != nil {
 		return 0, err
@@ -504,12 +513,14 @@ func (s Retention) countEvents(ctx context.Context, before int64) (n int, err er
 // sessions.
 type expiringTable struct{ name, endColumn string }
 
+// expiringTables returns the tables whose rows expire.
 func expiringTables() []expiringTable {
 	return []expiringTable{
 		{"token_form", "used"}, {"operator_link", "expires"}, {"operator_session", "expires"}, {"operator_request", "expires"}, {"signin_link", "expires"}, {"site_session", "expires"},
 	}
 }
 
+// pruneExpired deletes the rows of expiringTables that expired before a time.
 func (s Retention) pruneExpired(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
 	for _, table := range expiringTables() {
 		n, done, err := s.deleteAll(ctx, work, table.name, table.endColumn+" < $1 and "+table.endColumn+" > 0", before)

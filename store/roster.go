@@ -24,6 +24,7 @@ import (
 // Rosters implements roster.Store.
 type Rosters struct{ DB *DB }
 
+// The columns of a resource: documentColumns for scanDocument, and recordColumns for scanRecord.
 const (
 	documentColumns = `r.id, r.version, r.created, r.modified, r.doc, r.seq, r.active`
 
@@ -32,10 +33,11 @@ const (
 		r.role_by, r.role_via, r.role_at, r.last_sign_in, r.blocked, r.active_after_block, r.held`
 )
 
+// scanDocument reads the documentColumns of a row.
 func scanDocument(row scanner) (roster.Document, error) { return newDocumentScan()(row) }
 
-// newDocumentScan returns a function that does the same as scanDocument, for a query with many rows.
-// It uses the same variables for each row, which saves several allocations per row.
+// newDocumentScan returns a function that does the same as scanDocument, for a query with many
+// rows. It uses the same variables for each row, which saves several allocations per row.
 func newDocumentScan() func(row scanner) (roster.Document, error) {
 	var d roster.Document
 	var created, modified int64
@@ -47,6 +49,7 @@ func newDocumentScan() func(row scanner) (roster.Document, error) {
 	}
 }
 
+// scanRecord reads the recordColumns of a row.
 func scanRecord(row scanner) (r roster.Record, err error) {
 	var created, modified, last, active, role, signIn int64
 	var held string
@@ -93,6 +96,7 @@ func (s Rosters) RecordByUserName(ctx context.Context, id site.ID, folded string
 	return rec, err
 }
 
+// findRecord returns the record of a resource by its id, or refusal.NotFound.
 func findRecord(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, resource string) (roster.Record, error) {
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
@@ -101,6 +105,8 @@ func findRecord(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeNam
 	return rec, orNotFound(err, refusal.NotFound)
 }
 
+// findRecordByUserName returns the record of the user with this folded userName, or
+// refusal.NotFound.
 func findRecordByUserName(ctx context.Context, tx *sqldb.Tx, id site.ID, folded string) (roster.Record, error) {
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
@@ -219,6 +225,7 @@ func (s Rosters) Sessions(ctx context.Context, id site.ID, person string) (all [
 	return all, err
 }
 
+// scanSiteSession reads the hash and the person of a session, and sessionColumns.
 func scanSiteSession(row scanner) (found roster.Session, err error) {
 	var scan sessionScan
 	err = row.Scan(append([]any{&found.Hash, &found.Person}, scan.destinations()...)...)
@@ -241,6 +248,10 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session secret.Hash
 		return appendEvents(ctx, tx, events)
 	})
 }
+
+// HasOneWriter reports whether the database is SQLite, whose write transactions wait for each
+// other.
+func (s Rosters) HasOneWriter() bool { return s.DB.Kind() == sqldb.SQLite }
 
 // Update runs fn in one write transaction. If the transaction overlapped another one, Update runs
 // fn again while no other transaction can write to the site.
@@ -304,6 +315,7 @@ type rosterTx struct {
 	uniqueNames int64  // 1 if group names must be unique, otherwise 0
 }
 
+// Record and the other exported methods of rosterTx are described at roster.Tx.
 func (t rosterTx) Record(ctx context.Context, kind scim.TypeName, resource string) (roster.Record, error) {
 	return lockedRecord(ctx, t.tx, `
 		where r.site = $1 and r.kind = $2 and r.id = $3`, string(t.site), string(kind), resource)
@@ -369,6 +381,7 @@ type withExtraColumn struct {
 	last any
 }
 
+// Scan reads the columns into dest, and the extra last column into m.last.
 func (m withExtraColumn) Scan(dest ...any) error { return m.row.Scan(append(dest, m.last)...) }
 
 func (t rosterTx) Records(ctx context.Context, kind scim.TypeName, after roster.Place, limit int) ([]roster.Record, error) {
@@ -425,19 +438,19 @@ func orNull(text string) any {
 	return text
 }
 
+// Put writes a changed resource. It returns roster.ErrChangedMeanwhile if the stored resource is
+// not the old one any more.
 func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	query := `
 		update resource
-		set version = $1, modified = $2, last_by = $3, last_via = $4, last_at = $5, last_text = $6, active_by = $7, active_via = $8,
-			active_at = $9, role_by = $10, role_via = $11, role_at = $12, doc = $13`
+		set version = $1, modified = $2, last_by = $3, last_via = $4, last_at = $5, last_text = $6, doc = $7`
 	args := []any{
-		next.Version, micros(next.Modified), next.LastChange.Actor, next.LastChange.Via, micros(next.LastChange.Time), next.LastChange.Text,
-		next.LastActiveChange.Actor, next.LastActiveChange.Via, micros(next.LastActiveChange.Time),
-		next.LastRoleChange.Actor, next.LastRoleChange.Via, micros(next.LastRoleChange.Time), string(next.JSON),
+		next.Version, micros(next.Modified), next.LastChange.Actor, next.LastChange.Via, micros(next.LastChange.Time), next.LastChange.Text, string(next.JSON),
 		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.uniqueNames,
 	}
 	// Set only the columns that differ: SQLite rewrites the index of every column in the set
-	// clause, even if the value stays the same.
+	// clause, even if the value stays the same. And a name that was erased from a stamp since the
+	// record was read must not come back.
 	set := func(column string, differs bool, value any) {
 		if differs {
 			args = append(args, value)
@@ -450,21 +463,35 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("display", old.Display != next.Display, next.Display)
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
+	if was, is := old.LastActiveChange, next.LastActiveChange; was != is {
+		set("active_by", true, is.Actor)
+		set("active_via", true, is.Via)
+		set("active_at", true, micros(is.Time))
+	}
+	if was, is := old.LastRoleChange, next.LastRoleChange; was != is {
+		set("role_by", true, is.Actor)
+		set("role_via", true, is.Via)
+		set("role_at", true, micros(is.Time))
+	}
 	set("blocked", old.Block.InForce != next.Block.InForce, next.Block.InForce)
 	if held := encodeHeld(next.Held); held != encodeHeld(old.Held) {
 		set("held", true, held)
 		set("held_waiting", true, slices.ContainsFunc(next.Held, roster.HeldChange.Waits))
 	}
 	set("active_after_block", old.Block.Active != next.Block.Active, next.Block.Active)
+	query += `
+		where site = $8 and kind = $9 and id = $10 and version = $11`
+	if len(old.Held) == 0 {
+		query += ` and held = ''`
+	}
 	var declared sql.NullString
 	err := t.tx.QueryRow(ctx, query+`
-		where site = $14 and kind = $15 and id = $16 and version = $17
-		returning `+declaredExpression(18), args...).Scan(&declared)
+		returning `+declaredExpression(12), args...).Scan(&declared)
 	if columns, taken := sqldb.UniqueViolation(err); taken && columns == "resource(site, user_name)" {
 		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("%s %s is not at version %d any more", old.Kind, old.ID, old.Version)
+		return fmt.Errorf("%s %s, version %d: %w", old.Kind, old.ID, old.Version, roster.ErrChangedMeanwhile)
 	}
 	if err != nil {
 		return err
@@ -510,6 +537,7 @@ func (t rosterTx) FreeUniqueValues(ctx context.Context, kind scim.TypeName, path
 	return freeUniqueValues(ctx, t.tx, t.site, kind, path)
 }
 
+// freeUniqueValues deletes the rows that keep the values of an attribute unique.
 func freeUniqueValues(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, path string) error {
 	_, err := tx.Exec(ctx, `
 		delete from resource_unique
@@ -517,8 +545,8 @@ func freeUniqueValues(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.T
 	return err
 }
 
-// putUniqueValues updates the resource's rows in the table of unique values, where they differ. It frees
-// the old values before it takes new ones.
+// putUniqueValues updates the resource's rows in the table of unique values, where they differ. It
+// frees the old values before it takes new ones.
 func (t rosterTx) putUniqueValues(ctx context.Context, old, next roster.Record) error {
 	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
 	for _, v := range valuesMissingFrom(old.Unique, next.Unique, of) {
@@ -537,8 +565,12 @@ func (t rosterTx) putUniqueValues(ctx context.Context, old, next roster.Record) 
 	return nil
 }
 
-// valuesMissingFrom returns each of the values whose key is not the key of any value in from.
+// valuesMissingFrom returns those of the values whose key is different from the keys of all values
+// in from.
 func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
+	if len(from) == 0 {
+		return values
+	}
 	there := make(map[roster.Value]bool, len(from))
 	for _, v := range from {
 		there[key(v)] = true
@@ -551,6 +583,7 @@ func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roste
 	return list
 }
 
+// takeUnique stores that the resource has a value that no other resource may have.
 func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Value) error {
 	if err := t.tx.Send(ctx, `
 		insert into resource_unique (site, kind, path, value, resource, element)
@@ -582,16 +615,11 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 			return err
 		}
 	}
+	var rows []valueRow
 	for _, v := range valuesMissingFrom(next.Values, old.Values, whole) {
-		if err := t.tx.Send(ctx, `
-			insert into resource_value (site, path, value, resource, element)
-			values ($1, $2, $3, $4, $5)
-			on conflict (site, path, value, resource, element) do nothing`,
-			string(t.site), v.Path, v.Folded, next.ID, v.Element); err != nil {
-			return err
-		}
+		rows = append(rows, valueRow{next.ID, v})
 	}
-	return nil
+	return addFewValues(ctx, t.tx, t.site, rows)
 }
 
 func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
@@ -677,6 +705,7 @@ func (s Rosters) IdentityOf(ctx context.Context, id site.ID, person string) (fou
 	return found, err
 }
 
+// identityOf returns the identity of a person, or refusal.NotFound.
 func identityOf(ctx context.Context, tx *sqldb.Tx, id site.ID, person string) (roster.Identity, error) {
 	return scanIdentity(tx.QueryRow(ctx, `
 		select i.person, i.user_identifier, i.issuer
@@ -684,6 +713,7 @@ func identityOf(ctx context.Context, tx *sqldb.Tx, id site.ID, person string) (r
 		where i.site = $1 and i.person = $2`, string(id), person))
 }
 
+// scanIdentity reads the columns person, user_identifier and issuer of an identity.
 func scanIdentity(row scanner) (i roster.Identity, err error) {
 	err = row.Scan(&i.Person, &i.Identifier, &i.Issuer)
 	return i, orNotFound(err, refusal.NotFound)

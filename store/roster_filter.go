@@ -55,6 +55,8 @@ func (n prefilter) numberPlaceholders(before int) prefilter {
 	return n
 }
 
+// numberPlaceholders replaces each ? in the SQL with a numbered placeholder. The first one gets the
+// number before+1.
 func numberPlaceholders(sql string, before int) string {
 	var b strings.Builder
 	for i := 0; i < len(sql); i++ {
@@ -96,6 +98,8 @@ func (n filterCompiler) prefilterNode(node scim.Node, not bool) prefilter {
 	return noPrefilter
 }
 
+// prefilterPair compiles two filters joined with "and" or "or". If not is true, both are negated
+// first.
 func (n filterCompiler) prefilterPair(left, right scim.Node, not, and bool) prefilter {
 	a, b := n.prefilterNode(left, not), n.prefilterNode(right, not)
 	if and {
@@ -214,6 +218,7 @@ var timeColumns = map[string]string{
 	"lastModified": "r.modified",
 }
 
+// prefilterCompare compiles a comparison of an attribute with a value.
 func (n filterCompiler) prefilterCompare(c scim.Compare) prefilter {
 	path, op := c.Path, c.Op
 	text, isText := c.Value.(string)
@@ -244,6 +249,7 @@ func (n filterCompiler) prefilterCompare(c scim.Compare) prefilter {
 	return noPrefilter
 }
 
+// The paths of attributes that have rows in other tables.
 var (
 	emailsPath  = scim.AttrPath{Name: "emails", Sub: "value"}
 	membersPath = scim.AttrPath{Name: "members", Sub: "value"}
@@ -301,6 +307,7 @@ func (n filterCompiler) prefilterByMemberName(name string) prefilter {
 	}.markSelective()
 }
 
+// prefilterText returns the prefilter for a comparison of a column with a string.
 func prefilterText(c column, op scim.Op, text string) prefilter {
 	if text == "" {
 		return noPrefilter // no stored value is empty, so the filter's evaluator must decide about an empty string
@@ -332,6 +339,8 @@ func prefilterText(c column, op scim.Op, text string) prefilter {
 // as the evaluator does.
 var orderOperators = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
 
+// prefilterOrder returns the prefilter for a comparison of a column with a string by one of the
+// orderOperators.
 func prefilterOrder(c column, op scim.Op, text string) prefilter {
 	sign, known := orderOperators[op]
 	if !known {
@@ -356,6 +365,7 @@ func likePattern(op scim.Op, text string) string {
 	return text
 }
 
+// prefilterActive returns the prefilter for a comparison of the attribute active with a boolean.
 func prefilterActive(op scim.Op, value any) prefilter {
 	active, isBool := value.(bool)
 	if !isBool || op != scim.Eq && op != scim.Ne {
@@ -527,6 +537,7 @@ const (
 	surrogateCount = 0x800
 )
 
+// prefilterPresent returns the prefilter for resources that have a value of an attribute.
 func (n filterCompiler) prefilterPresent(path scim.AttrPath) prefilter {
 	if rows, declared := n.declared.paths[path]; declared {
 		return n.prefilterToAnyRow(rows)

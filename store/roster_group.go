@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// scanMember reads the id and the kind of a member.
 func scanMember(row scanner) (m roster.Member, err error) {
 	err = row.Scan(&m.ID, &m.Kind)
 	return m, err
@@ -139,19 +140,29 @@ func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) 
 // membershipsOfOne returns the groups of one member. It needs one query and no transaction.
 func (s Rosters) membershipsOfOne(ctx context.Context, id site.ID, member string) (groups []roster.Membership, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
-		groups, err = collect(ctx, tx, func(row scanner) (m roster.Membership, err error) {
-			var doc []byte
-			if err = row.Scan(&m.Group, &doc); err == nil {
-				m.Display, err = parseDisplayName(m.Group, doc)
-			}
-			return m, err
-		}, `
-			select g.id, g.doc
-			from membership m
-			join resource g on g.site = m.site and g.id = m.group_id
-			where m.site = $1 and m.member = $2`, string(id), member)
+		groups, err = membershipsOfMember(ctx, tx, id, member)
 		return err
 	})
+	return groups, err
+}
+
+// Memberships returns the groups of one member.
+func (t rosterTx) Memberships(ctx context.Context, member string) ([]roster.Membership, error) {
+	return membershipsOfMember(ctx, t.tx, t.site, member)
+}
+
+func membershipsOfMember(ctx context.Context, tx *sqldb.Tx, id site.ID, member string) ([]roster.Membership, error) {
+	groups, err := collect(ctx, tx, func(row scanner) (m roster.Membership, err error) {
+		var isName bool
+		if err = row.Scan(&m.Group, &isName, &m.Display); err == nil && !isName {
+			m.Display, err = parseDisplayName(m.Group, []byte(m.Display))
+		}
+		return m, err
+	}, `
+		select g.id, g.display is not null, coalesce(g.display, g.doc)
+		from membership m
+		join resource g on g.site = m.site and g.id = m.group_id
+		where m.site = $1 and m.member = $2`, string(id), member)
 	sortMemberships(groups)
 	return groups, err
 }
@@ -159,49 +170,65 @@ func (s Rosters) membershipsOfOne(ctx context.Context, id site.ID, member string
 // GetWithGroups returns a resource's document and the groups that it is a member of, with one
 // query. It returns refusal.NotFound if there is no such resource.
 func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (doc roster.Document, groups []roster.Membership, err error) {
-	type row struct {
-		roster.Document
-		isGroup bool
-	}
-	var rows []row
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err = collect(ctx, tx, func(from scanner) (r row, err error) {
-			var created, modified int64
-			err = from.Scan(&r.isGroup, &r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active)
-			r.Created, r.Modified = fromMicros(created), fromMicros(modified)
-			return r, err
-		}, `
-			select false, `+documentColumns+`
-			from resource r
-			where r.site = $1 and r.kind = $2 and r.id = $3
-			union all
-			select true, g.id, 0, 0, 0, g.doc, 0, false
-			from membership m
-			join resource g on g.site = m.site and g.id = m.group_id
-			where m.site = $1 and m.member = $3`, string(id), string(kind), resource)
+		doc, groups, err = documentWithGroups(ctx, tx, id, kind, resource)
 		return err
 	})
+	sortMemberships(groups)
+	return doc, groups, err
+}
+
+// documentWithGroups reads a document and its groups. A row of a group has the version 0, and its
+// displayName in place of the document. Only if no column has the displayName, the row has the
+// document, and another position than 0.
+func documentWithGroups(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, resource string) (doc roster.Document, groups []roster.Membership, err error) {
+	rows, err := tx.Query(ctx, `
+		select r.version, r.created, r.modified, r.doc, r.seq, r.active, ''
+		from resource r
+		where r.site = $1 and r.kind = $2 and r.id = $3
+		union all
+		select 0, 0, 0, coalesce(g.display, g.doc), case when g.display is null then 1 else 0 end, false, g.id
+		from membership m
+		join resource g on g.site = m.site and g.id = m.group_id
+		where m.site = $1 and m.member = $3`, string(id), string(kind), resource)
 	if err != nil {
 		return doc, nil, err
 	}
-	for _, r := range rows {
-		if !r.isGroup {
-			doc = r.Document
-			continue
-		}
-		name, err := parseDisplayName(r.ID, r.JSON)
-		if err != nil {
+	defer rows.Close()
+	var row struct {
+		doc               roster.Document
+		created, modified int64
+		group             string
+		dest              [7]any
+	}
+	row.dest = [7]any{&row.doc.Version, &row.created, &row.modified, &row.doc.JSON, &row.doc.Position, &row.doc.Active, &row.group}
+	for rows.Next() {
+		if err := rows.Scan(row.dest[:]...); err != nil {
 			return doc, nil, err
 		}
-		groups = append(groups, roster.Membership{Group: r.ID, Display: name})
+		if row.doc.Version > 0 {
+			doc = row.doc
+			doc.ID, doc.Created, doc.Modified = resource, fromMicros(row.created), fromMicros(row.modified)
+			continue
+		}
+		group := roster.Membership{Group: row.group, Display: string(row.doc.JSON)}
+		if row.doc.Position > 0 {
+			if group.Display, err = parseDisplayName(row.group, row.doc.JSON); err != nil {
+				return doc, nil, err
+			}
+		}
+		groups = append(groups, group)
+	}
+	if err := rows.Err(); err != nil {
+		return doc, nil, err
 	}
 	if doc.ID == "" {
 		return doc, nil, refusal.NotFound
 	}
-	sortMemberships(groups)
 	return doc, groups, nil
 }
 
+// parseDisplayName returns the displayName in the stored document of the resource with this id.
 func parseDisplayName(id string, text []byte) (string, error) {
 	doc, err := scim.ParseAttributes(text, []string{"displayName"})
 	if err != nil {

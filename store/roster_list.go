@@ -71,6 +71,8 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (foun
 // isCostly reports whether the query may have to read more resources than the page has.
 func (l listing) isCostly() bool { return l.Filter != nil || l.Sort != nil && !l.byName }
 
+// list answers the query in one transaction. It uses the value rows of declared attributes if the
+// columns of resources cannot answer the filter.
 func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err error) {
 	err = s.DB.Lane(string(l.site)).View(ctx, func(tx *sqldb.Tx) error {
 		best := l
@@ -129,6 +131,7 @@ type listing struct {
 	byName bool // whether the list walks the index of user names; then the second argument is the folded name to start from
 }
 
+// newListing returns the listing for a query. declared has the value rows that its filter can use.
 func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 	l := listing{ListQuery: q, site: id, prefilter: newPrefilter(q, string(id), declared, 2)}
 	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
@@ -157,6 +160,7 @@ func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 	return l
 }
 
+// list answers the query in the way that is cheapest for its filter and its order.
 func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
 	order, sorted := l.sortOrdering()
 	switch {
@@ -239,15 +243,7 @@ func (s placeBucket) end() int64   { return s.begin() + bucketSize }
 
 // unfilteredPage returns the page of a list without a filter.
 func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
-	counted, err := collect(ctx, tx, func(row scanner) (s placeBucket, err error) {
-		err = row.Scan(&s.bucket, &s.count)
-		return s, err
-	}, `
-		select c.bucket, cast(sum(c.n) as bigint)
-		from resource_count c
-		where c.site = $1 and c.kind = $2
-		group by c.bucket
-		order by c.bucket`, string(l.site), string(l.Kind))
+	counted, err := l.countBuckets(ctx, tx)
 	if err != nil {
 		return found, err
 	}
@@ -272,6 +268,32 @@ func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster
 	}
 	found.Documents, found.CutShort, err = l.documentsAfter(ctx, tx, first, skipped, end)
 	return found, err
+}
+
+// countBuckets returns the buckets of the list in their order. It adds up the rows of a bucket itself,
+// because a database takes much longer to group them.
+func (l listing) countBuckets(ctx context.Context, tx *sqldb.Tx) (all []placeBucket, err error) {
+	rows, err := tx.Query(ctx, `
+		select c.bucket, c.n
+		from resource_count c
+		where c.site = $1 and c.kind = $2
+		order by c.bucket`, string(l.site), string(l.Kind))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var s placeBucket
+	for rows.Next() {
+		if err := rows.Scan(&s.bucket, &s.count); err != nil {
+			return nil, err
+		}
+		if last := len(all) - 1; last >= 0 && all[last].bucket == s.bucket {
+			all[last].count += s.count
+			continue
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
 }
 
 // documentsAfter reads a page. The page starts in the bucket that is passed as first, and skips the
@@ -452,15 +474,15 @@ func (l listing) scanCandidates(ctx context.Context, tx *sqldb.Tx) (found roster
 		last := some[len(some)-1]
 		from = placeAfter(roster.Place{Position: last.Position, ID: last.ID})
 		if l.prefilter.selective {
-			return l.scanFound(ctx, tx, from, read, keep)
+			return l.scanPlaces(ctx, tx, from, read, keep)
 		}
 		runtime.Gosched() // let other requests run first
 	}
 }
 
-// scanFound continues a scan when an index has found many candidates. It first reads the places of
+// scanPlaces continues a scan when an index has found many candidates. It first reads the places of
 // all candidates. Otherwise the database would sort all candidates again for every step.
-func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place, read int, keep *pageCollector) (found roster.Found, err error) {
+func (l listing) scanPlaces(ctx context.Context, tx *sqldb.Tx, from roster.Place, read int, keep *pageCollector) (found roster.Found, err error) {
 	args, n := l.withArguments(from.Position, from.ID, l.ScanLimit-read+1)
 	places, err := collect(ctx, tx, scanPlace, `
 		select r.seq, r.id
@@ -488,6 +510,7 @@ func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place,
 	return l.collectedPage(ctx, tx, keep)
 }
 
+// scanPlace reads the columns seq and id of a resource, which are its place in lists.
 func scanPlace(row scanner) (p roster.Place, err error) {
 	err = row.Scan(&p.Position, &p.ID)
 	return p, err
@@ -603,6 +626,7 @@ func (l listing) readAttributes() []string {
 	return names
 }
 
+// readsMembers reports whether the filter or the sort order reads the members of groups.
 func (l listing) readsMembers() bool {
 	return l.Kind == roster.Group && l.readsAttribute(scim.AttrPath{Name: "members"})
 }
@@ -615,6 +639,8 @@ func (l listing) readsMemberNames() bool {
 	return l.Filter != nil && slices.Contains(scim.Paths(l.Filter.Root), memberNamesPath)
 }
 
+// readsGroups reports whether the filter or the sort order needs the groups of users. The attribute
+// meta.version does, because the version of a user changes with the groups.
 func (l listing) readsGroups() bool {
 	return l.Kind == roster.User && l.Groups && (l.readsAttribute(scim.AttrPath{Name: "groups"}) || l.readsAttribute(scim.AttrPath{Name: "meta", Sub: "version"}))
 }
@@ -658,6 +684,7 @@ func pathsOverlap(path, wanted scim.AttrPath) bool {
 // evaluator.
 const membersPerRead = 1000
 
+// addMembers adds the attribute members to the candidates.
 func (l listing) addMembers(ctx context.Context, tx *sqldb.Tx, list []candidate) error {
 	named := l.readsMemberNames()
 	for _, c := range list {
@@ -686,6 +713,7 @@ func (l listing) addMembers(ctx context.Context, tx *sqldb.Tx, list []candidate)
 	return nil
 }
 
+// addGroups adds the attribute groups to the candidates, which have these ids.
 func (l listing) addGroups(ctx context.Context, tx *sqldb.Tx, list []candidate, ids []string) error {
 	groups, err := membershipsOf(ctx, tx, l.site, ids)
 	if err != nil {
@@ -716,8 +744,10 @@ type pageCollector struct {
 	incomplete bool              // whether matches were left out because the page had no room
 }
 
+// newPageCollector returns a collector for the page of a query.
 func newPageCollector(q roster.ListQuery) *pageCollector { return &pageCollector{ListQuery: q} }
 
+// add counts a match, and collects its document if the page may need it.
 func (k *pageCollector) add(c candidate) {
 	k.total++
 	if k.Sort != nil {

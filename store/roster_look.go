@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
@@ -62,39 +64,59 @@ func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 			return err
 		}
 	}
-	for _, l := range come {
-		if err := t.tx.Send(ctx, `
-			insert into resource_value (site, path, value, resource, element)
-			values ($1, $2, $3, $4, 0)
-			on conflict (site, path, value, resource, element) do nothing`,
-			string(t.site), roster.NameLooksPath, lookValue(l), next.ID); err != nil {
-			return err
+	rows := make([]valueRow, len(come))
+	for i, l := range come {
+		rows[i] = valueRow{next.ID, roster.Value{Path: roster.NameLooksPath, Folded: lookValue(l)}}
+	}
+	if err := addFewValues(ctx, t.tx, t.site, rows); err != nil {
+		return err
+	}
+	return markLooks(ctx, t.tx, t.site, come)
+}
+
+// maxLooksPerMark is the greatest number of looks that one statement of markLooks takes.
+const maxLooksPerMark = 16
+
+// markLooks adds the skeletons of new looks to look_alike, if they now have more than one name.
+func markLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, looks []roster.NameLook) error {
+	for batch := range slices.Chunk(looks, maxLooksPerMark) {
+		args := make([]any, 2, 2+4*len(batch))
+		args[0], args[1] = string(id), roster.NameLooksPath
+		for _, l := range batch {
+			from, to := lookRange(l.Skeleton)
+			args = append(args, l.Skeleton, from, lookValue(l), to)
 		}
-		if err := markLook(ctx, t.tx, t.site, l); err != nil {
+		if err := tx.Send(ctx, markStatements[len(batch)], args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// markLook adds the skeleton of a new look to look_alike, if the skeleton now has more than one
-// name.
-func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.NameLook) error {
-	from, to := lookRange(l.Skeleton)
-	return tx.Send(ctx, `
-		insert into look_alike (site, skeleton)
-		select $1, $2
-		where exists (
-			select 1
-			from resource_value v
-			where v.site = $1 and v.path = $3 and v.value >= $4 and v.value < $5)
-		or exists (
-			select 1
-			from resource_value v
-			where v.site = $1 and v.path = $3 and v.value > $5 and v.value < $6)
-		on conflict (site, skeleton) do nothing`,
-		string(id), l.Skeleton, roster.NameLooksPath, from, lookValue(l), to)
-}
+// markStatements has the statements of markLooks, by their number of looks.
+var markStatements = func() (statements [maxLooksPerMark + 1]string) {
+	for n := range statements {
+		var looks []string
+		for i := range n {
+			number := func(k int) string { return "$" + strconv.Itoa(3+4*i+k) }
+			looks = append(looks, `
+			select $1, `+number(0)+`
+			where exists (
+				select 1
+				from resource_value v
+				where v.site = $1 and v.path = $2 and v.value >= `+number(1)+` and v.value < `+number(2)+`)
+			or exists (
+				select 1
+				from resource_value v
+				where v.site = $1 and v.path = $2 and v.value > `+number(2)+` and v.value < `+number(3)+`)`)
+		}
+		statements[n] = `
+			insert into look_alike (site, skeleton)` + strings.Join(looks, `
+			union all`) + `
+			on conflict (site, skeleton) do nothing`
+	}
+	return statements
+}()
 
 // dropLook removes the row of a look. If the skeleton has only one name left, it also removes the
 // skeleton from look_alike.
@@ -266,10 +288,8 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	if err := addValues(ctx, s.tx, s.site, rows); err != nil {
 		return err
 	}
-	for _, l := range looks {
-		if err := markLook(ctx, s.tx, s.site, l); err != nil {
-			return err
-		}
+	if err := markLooks(ctx, s.tx, s.site, looks); err != nil {
+		return err
 	}
 	_, err = s.tx.Exec(ctx, `
 		update value_index

@@ -24,6 +24,7 @@ type declarationJSON struct {
 	Sub  string `json:"sub,omitempty"`
 }
 
+// encodeSearchable returns the stored form of a site's declared attributes.
 func encodeSearchable(list []site.Searchable) (string, error) {
 	if len(list) == 0 {
 		return "", nil
@@ -36,6 +37,7 @@ func encodeSearchable(list []site.Searchable) (string, error) {
 	return string(b), err
 }
 
+// decodeSearchable reads the stored form that encodeSearchable returns.
 func decodeSearchable(text string) ([]site.Searchable, error) {
 	if text == "" {
 		return nil, nil
@@ -112,6 +114,7 @@ func (t rosterTx) putDeclared(ctx context.Context, declared string, old, next ro
 	return t.putDeclaredRows(ctx, list, old, next)
 }
 
+// putDeclaredRows does what putDeclared does, for the declared attributes in list.
 func (t rosterTx) putDeclaredRows(ctx context.Context, list []site.Searchable, old, next roster.Record) (err error) {
 	if old.Values, err = old.DeclaredValues(list); err != nil {
 		return err
@@ -141,6 +144,7 @@ type valueIndex struct {
 	indexedCount int          // how many resources the index contains
 }
 
+// valueIndexes returns the progress of indexing of each declared attribute of a site.
 func valueIndexes(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]valueIndex, error) {
 	return collect(ctx, tx, func(row scanner) (v valueIndex, err error) {
 		err = row.Scan(&v.id, &v.kind, &v.complete, &v.lastPlace.Position, &v.lastPlace.ID, &v.indexedCount)
@@ -448,6 +452,40 @@ func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) e
 		return err
 	})
 }
+
+// maxValuesPerInsert is the greatest number of value rows that one statement of addFewValues writes.
+const maxValuesPerInsert = 16
+
+// addFewValues is addValues for the rows of one resource. It has a statement for each number of rows,
+// because repeating a row would take as long as writing another one.
+func addFewValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) error {
+	for batch := range slices.Chunk(rows, maxValuesPerInsert) {
+		args := make([]any, 1, 1+4*len(batch))
+		args[0] = string(id)
+		for _, v := range batch {
+			args = append(args, v.Path, v.Folded, v.resource, v.Element)
+		}
+		if err := tx.Send(ctx, insertValues[len(batch)], args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertValues has the statements that insert value rows, by their number of rows.
+var insertValues = func() (statements [maxValuesPerInsert + 1]string) {
+	for n := range statements {
+		var rows []string
+		for i := range n {
+			rows = append(rows, "($1, "+placeholders(2+4*i, 4)+")")
+		}
+		statements[n] = `
+			insert into resource_value (site, path, value, resource, element)
+			values ` + strings.Join(rows, ", ") + `
+			on conflict (site, path, value, resource, element) do nothing`
+	}
+	return statements
+}()
 
 // clearedPerResource is how many rows clearUndeclared may delete for each resource that fillIndexes
 // may read. It is greater than 1, because deleting a row takes less work than indexing a resource.

@@ -16,7 +16,7 @@ type ordering struct {
 	textExpression string // SQL of the string to sort by; an empty string literal for times
 	// values returns the values of the terms for a place with this sort key.
 	values func(key string) ([]any, error)
-	// sortKey returns the sort key of a document. text is the string that the column text has.
+	// sortKey returns the sort key of a document. text is the value of textExpression.
 	sortKey func(doc roster.Document, text string) string
 }
 
@@ -43,6 +43,7 @@ func (l listing) sortOrdering() (ordering, bool) {
 	return orderByText(c, l.Sort.Descending), true
 }
 
+// orderByText returns the ordering by a column that contains text.
 func orderByText(c column, descending bool) ordering {
 	o := ordering{terms: []sortTerm{{c.name, descending}}, textExpression: c.name}
 	if c.optional {
@@ -64,6 +65,7 @@ func orderByText(c column, descending bool) ordering {
 	return o
 }
 
+// orderByTime returns the ordering by the time of creation or of the last change.
 func orderByTime(column string, descending bool) ordering {
 	o := ordering{terms: []sortTerm{{column, descending}}, textExpression: "''"}
 	o.values = func(key string) ([]any, error) {
@@ -92,6 +94,7 @@ func (o ordering) orderClause(opposite bool) string {
 	return b.String() + "r.seq" + sortDirection(opposite) + ", r.id" + sortDirection(opposite)
 }
 
+// sortDirection returns the SQL after a term of an "order by" clause.
 func sortDirection(descending bool) string {
 	if descending {
 		return " desc"

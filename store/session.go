@@ -23,12 +23,14 @@ type sessionScan struct {
 	created, expires, idle, used, proved int64 // the fields of Record with these names, in microseconds
 }
 
+// destinations returns pointers to the fields, in the order of sessionColumns.
 func (s *sessionScan) destinations() []any {
 	return []any{
 		&s.created, &s.expires, &s.idle, &s.used, &s.From.Address, &s.From.Agent, &s.Last.Address, &s.Last.Agent, &s.proved,
 	}
 }
 
+// record returns the record after a row was read.
 func (s *sessionScan) record() session.Record {
 	s.Created, s.Expires, s.Used, s.Proved = fromMicros(s.created), fromMicros(s.expires), fromMicros(s.used), fromMicros(s.proved)
 	s.Idle = time.Duration(s.idle) * time.Microsecond
@@ -50,6 +52,7 @@ type rowWithSession struct {
 	session []any
 }
 
+// Scan reads the columns into the given destinations, and then sessionColumns into w.session.
 func (w rowWithSession) Scan(into ...any) error { return w.row.Scan(append(into, w.session...)...) }
 
 // EndSessions ends every session of operators and people, deletes every unused one-time link, and

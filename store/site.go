@@ -20,6 +20,7 @@ import (
 // Sites implements site.Store.
 type Sites struct{ DB *DB }
 
+// tokenColumns are the columns of a token that scanToken reads.
 const tokenColumns = `t.site, t.id, t.name, t.last4, t.created_by, t.created, t.expires, t.revoked,
 		t.replaces_on_use, t.last_used, t.last_from`
 
@@ -45,6 +46,7 @@ func columnsOf(settings []site.Setting) []string {
 	return columns
 }
 
+// The columns of a site's settings, and all columns of a site that scanSite reads.
 var (
 	siteSettings = "s." + strings.Join(settingColumns, ", s.")
 	siteColumns  = "s.id, s.name, s.matches, s.created, s.schemas, s.setup_locked, " + siteSettings
@@ -68,6 +70,7 @@ func settingValues(s site.Settings) []any {
 	return values
 }
 
+// scanSite reads the siteColumns of a row.
 func scanSite(row scanner) (s site.Site, err error) {
 	var created int64
 	var schemas string
@@ -79,6 +82,7 @@ func scanSite(row scanner) (s site.Site, err error) {
 	return s, err
 }
 
+// scanToken reads the tokenColumns of a row.
 func scanToken(row scanner) (t site.Token, err error) {
 	var created, expires, revoked, used int64
 	err = row.Scan(&t.Site, &t.ID, &t.Name, &t.Last4, &t.CreatedBy, &created, &expires, &revoked,
@@ -142,6 +146,7 @@ func (s Sites) Credential(ctx context.Context, name string, hash secret.Hash) (s
 	return found.site, found.token, err
 }
 
+// findCredential does what Credential does, in a transaction. hash is the text of the token's hash.
 func findCredential(ctx context.Context, tx *sqldb.Tx, name, hash string) (c credential, err error) {
 	var expires, revoked int64
 	var schemas string
@@ -218,6 +223,7 @@ func (s Sites) Tokens(ctx context.Context, id site.ID) (all []site.Token, err er
 	return all, err
 }
 
+// tokensOf returns the tokens of a site, newest first.
 func tokensOf(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]site.Token, error) {
 	return collect(ctx, tx, scanToken, `
 		select `+tokenColumns+`
@@ -232,6 +238,7 @@ type siteTx struct {
 	site site.Site
 }
 
+// Site and the other exported methods of siteTx are described at site.Tx.
 func (t siteTx) Site() site.Site { return t.site }
 
 func (t siteTx) PutSite(ctx context.Context, s site.Site) error {

@@ -36,11 +36,13 @@ func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(row scanner) (T
 	return all, rows.Err()
 }
 
+// scanText reads a row with one text.
 func scanText(row scanner) (text string, err error) {
 	err = row.Scan(&text)
 	return text, err
 }
 
+// scanInt reads a row with one number.
 func scanInt(row scanner) (n int, err error) {
 	err = row.Scan(&n)
 	return n, err
@@ -142,10 +144,12 @@ func rowsOfPlaceholders(from, n int, types ...string) string {
 	return b.String()
 }
 
+// escapeLike escapes the characters of a word that have a meaning in a pattern of "like".
 func escapeLike(word string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(word)
 }
 
+// encodeList returns the stored form of a list: JSON, or an empty text for an empty list.
 func encodeList(list []string) (string, error) {
 	if len(list) == 0 {
 		return "", nil
@@ -154,6 +158,8 @@ func encodeList(list []string) (string, error) {
 	return string(b), err
 }
 
+// decodeList reads a list that encodeList has written. It leaves *list unchanged if the text is
+// empty.
 func decodeList(text string, list *[]string) error {
 	if text == "" {
 		return nil
@@ -161,6 +167,7 @@ func decodeList(text string, list *[]string) error {
 	return json.Unmarshal([]byte(text), list)
 }
 
+// boolToInt returns 1 for true and 0 for false.
 func boolToInt(b bool) int64 {
 	if b {
 		return 1

@@ -122,6 +122,7 @@ func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, change sign
 	})
 }
 
+// writeCertificates returns the stored form of certificates: one line of base64 for each.
 func writeCertificates(all []*x509.Certificate) string {
 	var lines []string
 	for _, c := range all {
@@ -130,6 +131,7 @@ func writeCertificates(all []*x509.Certificate) string {
 	return strings.Join(lines, "\n")
 }
 
+// readCertificates reads the stored form that writeCertificates returns.
 func readCertificates(text string) (all []*x509.Certificate, err error) {
 	for _, line := range strings.Fields(text) {
 		der, err := base64.StdEncoding.DecodeString(line)
@@ -219,6 +221,7 @@ func (s SingleSignOn) UseTicket(ctx context.Context, id site.ID, t roster.Ticket
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return useTicket(ctx, tx, id, t, now) })
 }
 
+// useTicket does what UseTicket does, in the caller's transaction.
 func useTicket(ctx context.Context, tx *sqldb.Tx, id site.ID, t roster.Ticket, now time.Time) error {
 	none := secret.Hash{}
 	if t.Request != none {

@@ -11,8 +11,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// conflictColumns are the columns of a waiting sign-in that scanConflict reads.
 const conflictColumns = `id, person, reason, issuer, identifier, match, display_name, email, first, last, times`
 
+// scanConflict reads the conflictColumns of a row.
 func scanConflict(row scanner) (c signin.Conflict, err error) {
 	var first, last int64
 	err = row.Scan(&c.ID, &c.PersonID, &c.Reason, &c.Issuer, &c.Identifier, &c.Match, &c.DisplayName, &c.Email, &first, &last, &c.Tries)

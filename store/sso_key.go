@@ -22,6 +22,7 @@ func (s SingleSignOn) SiteKeys(ctx context.Context, id site.ID) (keys []signin.S
 	return keys, err
 }
 
+// siteKeys returns the SAML keys of a site, oldest first.
 func siteKeys(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]signin.SealedKey, error) {
 	all, err := collect(ctx, tx, scanSiteKey, `
 		select site, id, certificate, sealed, state, made
@@ -47,6 +48,7 @@ func (s SingleSignOn) AllSiteKeys(ctx context.Context) (keys []signin.SealedSite
 	return keys, err
 }
 
+// scanSiteKey reads the columns site, id, certificate, sealed, state and made of a SAML key.
 func scanSiteKey(row scanner) (signin.SealedSiteKey, error) {
 	var k signin.SealedSiteKey
 	var certificate, sealed string

@@ -63,9 +63,9 @@ func (s SingleSignOn) BeginDailyRefresh(ctx context.Context, id site.ID, now, ne
 	return began, err
 }
 
-// BeginAskedRefresh notes that a refresh begins at now because of an unknown key. It returns false
-// if another refresh began after notSince.
-func (s SingleSignOn) BeginAskedRefresh(ctx context.Context, id site.ID, now, notSince time.Time) (began bool, err error) {
+// BeginUnknownKeyRefresh notes that a refresh begins at now because of an unknown key. It returns
+// false if another refresh began after notSince.
+func (s SingleSignOn) BeginUnknownKeyRefresh(ctx context.Context, id site.ID, now, notSince time.Time) (began bool, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		began, err = changesRow(ctx, tx, `
 			update saml_connection

@@ -17,12 +17,15 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// webhookColumns are the columns of a webhook that scanWebhook reads. The last is the number of
+// deliveries that wait.
 const webhookColumns = `w.directory, w.application, w.id, w.url, w.description, w.topics, w.added_by, w.added, w.secret, w.old_secret, w.old_until, w.form,
 	w.disabled, w.stopped, w.last_sent, w.failing, w.error,
 	(select count(*)
 	from webhook_delivery d
 	where d.directory = w.directory and d.application = w.application and d.webhook = w.id and d.state = 'waiting')`
 
+// scanWebhook reads the webhookColumns of a row.
 func scanWebhook(row scanner) (w notification.Webhook, err error) {
 	var topics, sealed, old string
 	var added, oldUntil, disabled, stopped, sent, failing int64
@@ -77,6 +80,7 @@ func oldSecretWords(all []notification.OldSecret) (words string, until int64) {
 	return strings.Join(parts, " "), until
 }
 
+// webhooksOf returns the webhooks of a directory, in the order in which they were added.
 func webhooksOf(ctx context.Context, tx *sqldb.Tx, directory string) ([]notification.Webhook, error) {
 	return collect(ctx, tx, scanWebhook, `
 		select `+webhookColumns+`
@@ -110,6 +114,7 @@ func queueWebhooks(ctx context.Context, tx *sqldb.Tx, e event.Event, about, id s
 	return wakeLease(ctx, tx, notification.WebhookLeaseKind, notification.LeaseKey)
 }
 
+// insertDelivery stores a delivery.
 func insertDelivery(ctx context.Context, tx *sqldb.Tx, d notification.WebhookDelivery) error {
 	w := d.Webhook
 	return tx.Send(ctx, `
@@ -142,7 +147,7 @@ func (s Notifications) AllWebhooks(ctx context.Context) (all []notification.Webh
 	return all, err
 }
 
-// AddWebhook stores a webhook and appends the event. It returns notification.ErrManyWebhooks,
+// AddWebhook stores a webhook and appends the event. It returns notification.ErrTooManyWebhooks,
 // notification.ErrFormUsed or refusal.NotFound.
 func (s Notifications) AddWebhook(ctx context.Context, w notification.Webhook, limit int, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -165,7 +170,7 @@ func (s Notifications) AddWebhook(ctx context.Context, w notification.Webhook, l
 			}
 		}
 		if len(all) >= limit {
-			return notification.ErrManyWebhooks
+			return notification.ErrTooManyWebhooks
 		}
 		if err := tx.Send(ctx, `
 			insert into webhook (directory, application, id, url, description, topics, added_by, added, secret, old_secret, old_until, form, disabled, stopped, last_sent, failing, error)
@@ -177,6 +182,7 @@ func (s Notifications) AddWebhook(ctx context.Context, w notification.Webhook, l
 	})
 }
 
+// topicWords returns the stored form of topics: their names, separated by spaces.
 func topicWords(topics []notification.Topic) string {
 	words := make([]string, len(topics))
 	for i, t := range topics {
@@ -185,8 +191,8 @@ func topicWords(topics []notification.Topic) string {
 	return strings.Join(words, " ")
 }
 
-// webhook returns a webhook of a directory and locks it until the transaction ends.
-func webhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notification.Webhook, error) {
+// lockWebhook returns a webhook of a directory and locks it until the transaction ends.
+func lockWebhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notification.Webhook, error) {
 	w, err := scanWebhook(tx.QueryRow(ctx, `
 		select `+webhookColumns+`
 		from webhook w
@@ -199,7 +205,7 @@ func webhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notificat
 // once. ChangeWebhook returns notification.ErrNoWebhook, or the error of change.
 func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, change func(notification.Webhook) (notification.Webhook, event.Event, error)) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		before, err := webhook(ctx, tx, directory, id)
+		before, err := lockWebhook(ctx, tx, directory, id)
 		if err != nil {
 			return err
 		}
@@ -216,7 +222,7 @@ func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, 
 			oldUntil, w.Form, micros(w.Disabled), boolToInt(w.IsStopped), micros(w.FailingSince), w.Error); err != nil {
 			return err
 		}
-		if !before.IsEnabled() && w.IsEnabled() || isMended(before, w) {
+		if !before.IsEnabled() && w.IsEnabled() || hasNewURLOrSecret(before, w) {
 			if err := tx.Send(ctx, `
 				update webhook_delivery
 				set attempts = 0, first_try = 0, next_try = 0
@@ -231,8 +237,8 @@ func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, 
 	})
 }
 
-// isMended reports whether a webhook has another URL or another secret than before.
-func isMended(before, now notification.Webhook) bool {
+// hasNewURLOrSecret reports whether a webhook has another URL or another secret than before.
+func hasNewURLOrSecret(before, now notification.Webhook) bool {
 	return before.URL != now.URL || !bytes.Equal(before.Sealed, now.Sealed)
 }
 
@@ -240,7 +246,7 @@ func isMended(before, now notification.Webhook) bool {
 // notification.ErrNoWebhook if there is no such webhook.
 func (s Notifications) RemoveWebhook(ctx context.Context, directory, id string, e func(notification.Webhook) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		w, err := webhook(ctx, tx, directory, id)
+		w, err := lockWebhook(ctx, tx, directory, id)
 		if err != nil {
 			return err
 		}
@@ -271,8 +277,10 @@ func (s Notifications) ReplaceWebhookSecrets(ctx context.Context, old notificati
 	})
 }
 
+// deliveryColumns are the columns of a delivery that scanDelivery reads.
 const deliveryColumns = `d.id, d.event, d.about, coalesce(a.name, ''), d.text, d.details, d.time, d.state, d.attempts, d.first_try, d.last_try, d.next_try, d.status, d.answer, d.took`
 
+// scanDelivery reads the deliveryColumns of a row.
 func scanDelivery(row scanner) (d notification.WebhookDelivery, err error) {
 	var at, first, last, next int64
 	err = row.Scan(&d.ID, &d.Event, &d.ApplicationID, &d.Application, &d.Text, &d.Details, &at, &d.State, &d.Attempts, &first, &last, &next, &d.Status, &d.Answer, &d.TookMillis)
@@ -309,6 +317,7 @@ func (s Notifications) Deliveries(ctx context.Context, directory, id, before str
 	return page, err
 }
 
+// findWebhook returns a webhook of a directory, or notification.ErrNoWebhook.
 func findWebhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notification.Webhook, error) {
 	w, err := scanWebhook(tx.QueryRow(ctx, `
 		select `+webhookColumns+`
@@ -320,8 +329,8 @@ func findWebhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notif
 // AddDelivery stores a delivery that was sent at once. It does nothing if the webhook was removed.
 func (s Notifications) AddDelivery(ctx context.Context, d notification.WebhookDelivery) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		if _, err := webhook(ctx, tx, d.Webhook.Directory, d.Webhook.ID); err != nil {
-			return orGone(err)
+		if _, err := lockWebhook(ctx, tx, d.Webhook.Directory, d.Webhook.ID); err != nil {
+			return ignoreRemoved(err)
 		}
 		if err := insertDelivery(ctx, tx, d); err != nil {
 			return err
@@ -330,8 +339,8 @@ func (s Notifications) AddDelivery(ctx context.Context, d notification.WebhookDe
 	})
 }
 
-// orGone returns nil if the error says that the webhook was removed.
-func orGone(err error) error {
+// ignoreRemoved returns nil if the error says that the webhook was removed, and otherwise the error.
+func ignoreRemoved(err error) error {
 	if errors.Is(err, notification.ErrNoWebhook) {
 		return nil
 	}
@@ -363,7 +372,7 @@ func dropOldDeliveries(ctx context.Context, tx *sqldb.Tx, w notification.Webhook
 // notification.ErrNoWebhook, notification.ErrNoDelivery or notification.ErrWebhookOff.
 func (s Notifications) Repeat(ctx context.Context, directory, id, delivery string, now time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		w, err := webhook(ctx, tx, directory, id)
+		w, err := lockWebhook(ctx, tx, directory, id)
 		if err != nil {
 			return err
 		}
@@ -384,8 +393,8 @@ func (s Notifications) Repeat(ctx context.Context, directory, id, delivery strin
 	})
 }
 
-// deliveriesThatWait is the part of a query for the deliveries of all webhooks that wait.
-const deliveriesThatWait = `
+// waitingDeliveries is the part of a query for the deliveries of all webhooks that wait.
+const waitingDeliveries = `
 	from webhook w
 	join webhook_delivery d on d.directory = w.directory and d.application = w.application and d.webhook = w.id
 	join directory x on x.id = w.directory
@@ -401,7 +410,7 @@ func (s Notifications) DueDeliveries(ctx context.Context, now time.Time, limit i
 			err = row.Scan(&w.Directory, &w.ID)
 			return w, err
 		}, `
-			select w.directory, w.id`+deliveriesThatWait+` and d.next_try <= $1
+			select w.directory, w.id`+waitingDeliveries+` and d.next_try <= $1
 			group by w.directory, w.id, w.failing
 			order by case when w.failing = 0 then 0 else 1 end, min(d.next_try), w.directory, w.id
 			limit $2`, micros(now), limit)
@@ -411,7 +420,7 @@ func (s Notifications) DueDeliveries(ctx context.Context, now time.Time, limit i
 		if len(all) == 0 {
 			var at int64
 			err := tx.QueryRow(ctx, `
-				select coalesce(min(d.next_try), 0)`+deliveriesThatWait).Scan(&at)
+				select coalesce(min(d.next_try), 0)`+waitingDeliveries).Scan(&at)
 			next = fromMicros(at)
 			return err
 		}
@@ -451,11 +460,11 @@ func (s Notifications) Delivered(ctx context.Context, epoch int64, d notificatio
 			return err
 		}
 		w := d.Webhook
-		now, err := webhook(ctx, tx, w.Directory, w.ID)
+		now, err := lockWebhook(ctx, tx, w.Directory, w.ID)
 		if err != nil {
-			return orGone(err)
+			return ignoreRemoved(err)
 		}
-		if isMended(w, now) && d.State != notification.DeliverySent {
+		if hasNewURLOrSecret(w, now) && d.State != notification.DeliverySent {
 			return nil
 		}
 		did, err := changesRow(ctx, tx, `

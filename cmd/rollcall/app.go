@@ -31,6 +31,7 @@ type jobFlags struct {
 	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
 
+// register adds the flags to a command.
 func (f *jobFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.tenantURL, "tenant-url", "", "the application's SCIM address (Tenant URL)")
@@ -261,6 +262,7 @@ type jobSettings struct {
 	status         provision.Status
 }
 
+// settingsOf returns the current settings of a job in the form that the flags have.
 func settingsOf(job provision.Job) (jobSettings, error) {
 	m, err := job.Schema.UserMapping()
 	if err != nil {
@@ -567,7 +569,7 @@ type appDetails struct {
 	AssignedGroups int    `json:"assignedGroups"`
 	Roles          int    `json:"roles"`  // the number of roles besides Default Access
 	LinkedAccounts int    `json:"linked"` // how many people have a known account at the application
-	Code           string `json:"status"`
+	Code           string `json:"status"` // the state of provisioning, as in provision.Report
 	// The fields from here on are empty until provisioning is set up.
 	TenantURL      string   `json:"tenantUrl,omitempty"`
 	SecretToken    bool     `json:"secretTokenSaved"`
@@ -782,6 +784,9 @@ func (c *command) appUnassign() *cobra.Command {
 	return cmd
 }
 
+// assign calls do with the ids of the users, and then with those of the groups, to assign them or
+// to end their assignments. It prints how many were changed. did and already are the words for
+// those that do has changed, and for those that needed no change.
 func (c *command) assign(ctx context.Context, h *directory.Handle, app directory.Application, people []string, who selection, did, already string,
 	do func(context.Context, string, []string, string) (int, error),
 ) error {

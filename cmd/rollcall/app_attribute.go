@@ -21,6 +21,7 @@ type listFlags struct {
 	side string
 }
 
+// register adds the flags to a command.
 func (f *listFlags) register(cmd *cobra.Command) {
 	f.mappingFlags.register(cmd)
 	cmd.Flags().StringVar(&f.side, "side", string(provision.TargetList), "target: the application's list; source: the directory's")

@@ -26,6 +26,7 @@ type mappingFlags struct {
 	groups, yes bool // whether --groups and --yes were given
 }
 
+// register adds the flags to a command.
 func (f *mappingFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.groups, "groups", false, "the mapping of groups instead of that of users")
 }
@@ -40,13 +41,13 @@ func (f *mappingFlags) objectMapping(s *provision.Schema) (*provision.ObjectMapp
 
 // rowJSON is a row of a mapping in --json output.
 type rowJSON struct {
-	Place      int    `json:"place"`
+	Place      int    `json:"place"` // the place of the row in the mapping, from 1
 	Target     string `json:"target"`
 	Type       string `json:"type"`
 	Source     string `json:"source,omitempty"`
 	Default    string `json:"default,omitempty"`
-	Precedence int    `json:"precedence,omitempty"`
-	Apply      string `json:"apply"`
+	Precedence int    `json:"precedence,omitempty"` // the matching precedence; 0 if it is not a matching attribute
+	Apply      string `json:"apply"`                // when the row is applied
 	FlowNull   bool   `json:"flowNull"`
 }
 
@@ -231,6 +232,7 @@ Asks first when users in scope then get other values, or when accounts would be 
 	return cmd
 }
 
+// hasValue reports whether a flag says where the row's value comes from.
 func (f *rowFlags) hasValue(cmd *cobra.Command) bool {
 	given := cmd.Flags().Changed
 	return given("source") || given("constant") || given("expression") || f.none

@@ -266,6 +266,7 @@ func parseClause(cmd *cobra.Command, text string) (provision.FilterClause, error
 	return provision.FilterClause{}, usagef(cmd, "--clause %q has no operator after %s: write one of %s", text, attribute, operatorNames())
 }
 
+// filterIndex returns the index of the filter with this title, or -1.
 func filterIndex(groups []provision.FilterGroup, title string) int {
 	return slices.IndexFunc(groups, func(g provision.FilterGroup) bool { return g.Name == title })
 }

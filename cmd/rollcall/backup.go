@@ -164,6 +164,7 @@ type unopenedCredentials struct {
 	SAMLKeys int `json:"samlKeysNotOpened"` // counts client secrets of OpenID Connect, too
 }
 
+// hasAny reports whether a credential cannot be opened.
 func (u unopenedCredentials) hasAny() bool { return u.Tokens+u.SAMLKeys > 0 }
 
 func (u unopenedCredentials) words() string {
@@ -324,6 +325,7 @@ func (c *command) liveTokens(ctx context.Context) map[string]bool {
 	return live
 }
 
+// eachLiveToken calls do for each live token of each site.
 func eachLiveToken(ctx context.Context, sites *site.Sites, do func(site.Site, site.Token) error) error {
 	all, err := sites.List(ctx)
 	if err != nil {

@@ -28,6 +28,7 @@ func readCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
 	return c, err
 }
 
+// read reads the certificate and its key from their files.
 func (c *certificate) read() (*tls.Certificate, error) {
 	if err := checkPrivate(c.key); err != nil {
 		return nil, fmt.Errorf("--tls-key: %w", err)

@@ -36,6 +36,7 @@ type completion struct {
 	keepOrder  bool // whether the shell shows the names in this order instead of sorting them
 }
 
+// directive returns how the shell treats the completed words.
 func (c completion) directive() cobra.ShellCompDirective {
 	if c.files {
 		return cobra.ShellCompDirectiveDefault
@@ -107,6 +108,7 @@ func (c *command) completeWord(cmd *cobra.Command, args []string, start, want st
 	return names, found.directive()
 }
 
+// completionOf returns a completion with these words in their order.
 func completionOf[T ~string](list ...T) completion {
 	found := completion{keepOrder: true}
 	for _, w := range list {
@@ -255,6 +257,8 @@ func completionList(start string, words []string) completion {
 	return found
 }
 
+// attributeCompletion completes the name of a user attribute. Each name stands between before and
+// after.
 func attributeCompletion(before, after string) completion {
 	var found completion
 	for _, a := range directory.Attributes() {
@@ -288,9 +292,9 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 	case want == "VERSION":
 		names, err = s.versionNames(ctx, args[0], args[1])
 	case want == "HASH" || want == "--plan":
-		names, err = s.planNames(ctx, args[0], args[1])
+		names, err = s.planIDs(ctx, args[0], args[1])
 	case want == "CAUSE":
-		names, err = s.causeNames(ctx, args[0], args[1])
+		names, err = s.causeIDs(ctx, args[0], args[1])
 	case want == "MEMBER":
 		if names, err = s.userNames(ctx, cmd, args, start); err == nil {
 			var groups []string
@@ -340,6 +344,7 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 	return completion{names: names}
 }
 
+// directoryNames returns the names of all directories.
 func (s *services) directoryNames(ctx context.Context) (names []string, err error) {
 	all, err := s.directories.List(ctx)
 	for _, d := range all {
@@ -482,8 +487,8 @@ func (s *services) jobOf(ctx context.Context, directoryName, appName string) (pr
 	return s.jobs.Get(ctx, jobKey(h, app))
 }
 
-// planNames returns the ids of an application's saved plans.
-func (s *services) planNames(ctx context.Context, directoryName, appName string) ([]string, error) {
+// planIDs returns the ids of an application's saved plans.
+func (s *services) planIDs(ctx context.Context, directoryName, appName string) ([]string, error) {
 	job, err := s.jobOf(ctx, directoryName, appName)
 	if err != nil {
 		return nil, err

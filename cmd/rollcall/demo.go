@@ -36,6 +36,7 @@ var (
 	demoPeople []byte
 )
 
+// The names in the demo: its site, its directory, its application, and three people.
 const (
 	demoSite          = "acme"
 	demoDirectory     = "contoso"
@@ -311,7 +312,7 @@ func connectDemo(ctx context.Context, s *services, st site.Site, company *demosi
 		return err
 	}
 	if _, err := s.sso.SetConnection(ctx, st, -1, actor, func(c *signin.Connection) error {
-		c.Learn(known, idp.MetadataURL)
+		c.UseMetadata(known, idp.MetadataURL)
 		c.Mode = signin.SSOOptional
 		return nil
 	}); err != nil {

@@ -22,6 +22,7 @@ func (c *command) directoryCommand() *cobra.Command {
 		c.directoryGroup(), c.directoryKey(), c.groupImport(), c.groupExport(), c.memberImport(), c.memberExport())
 }
 
+// directoryJSON is a directory in --json output.
 type directoryJSON struct {
 	Name          string `json:"name"`
 	ID            string `json:"id"`

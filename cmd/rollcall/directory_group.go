@@ -63,11 +63,13 @@ type pageFlags struct {
 	limit int
 }
 
+// register adds the flags to a command. what names the entries of the list.
 func (f *pageFlags) register(cmd *cobra.Command, what string) {
 	cmd.Flags().StringVar(&f.after, "after", "", "continue after a page, with what it printed")
 	cmd.Flags().IntVar(&f.limit, "limit", 50, what+" of a page, at most 500")
 }
 
+// cursor returns the cursor that --after gives, after a check of --limit.
 func (f *pageFlags) cursor(cmd *cobra.Command) (directory.Cursor, error) {
 	if f.limit < 1 || f.limit > 500 {
 		return directory.Cursor{}, usagef(cmd, "--limit is 1 to 500, not %d", f.limit)

@@ -10,6 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/operator"
 )
 
+// keyJSON is an API key of a directory in --json output.
 type keyJSON struct {
 	Key       string `json:"key,omitempty"` // the secret; empty unless the command has just created the key
 	ID        string `json:"id"`

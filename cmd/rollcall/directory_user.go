@@ -44,6 +44,8 @@ func (c *command) withUser(do func(*cobra.Command, *services, *directory.Handle,
 	})
 }
 
+// userActionCommand returns a command that calls do for one user. done says what happened to the
+// user.
 func (c *command) userActionCommand(use, short, done string, do func(*directory.Handle, context.Context, string, string) (directory.User, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " DIRECTORY PERSON", Short: short, Args: exactArguments("DIRECTORY", "PERSON"),

@@ -165,6 +165,8 @@ func (c *command) givenObject(cmd *cobra.Command, f exprFlags) (expr.Env, error)
 	}}, nil
 }
 
+// readObject reads the attributes of an object from a JSON file, or from standard input if name is
+// "-".
 func (c *command) readObject(name string) (expr.Env, error) {
 	var text []byte
 	var err error
@@ -234,8 +236,8 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	return c.evaluateSample(ctx, e, people, read, f)
 }
 
-// readAttributes reads a user's attributes. It returns a function that returns the value of the
-// attribute with a given name.
+// readAttributes is a function that reads a user's attributes. It returns another function, which
+// returns the value of the attribute with a given name.
 type readAttributes func(context.Context, directory.User) (func(string) expr.Value, error)
 
 // exprApplication returns the attributes that an expression in the user mapping of an application
@@ -297,6 +299,7 @@ func personAttribute(u directory.User) func(string) expr.Value {
 	return attributeReader(values)
 }
 
+// attributeReader returns a function that returns the value of an attribute for an expression.
 func attributeReader(values map[string]any) func(string) expr.Value {
 	return func(name string) expr.Value {
 		switch v := values[name].(type) {
@@ -375,6 +378,7 @@ func printStep(w io.Writer, s *expr.Step, first, others string) {
 	}
 }
 
+// stepResult returns the result of a step as --trace prints it.
 func stepResult(s *expr.Step) string {
 	isConstant := strings.HasPrefix(s.Expression, `"`) && len(s.Steps) == 0
 	switch {
@@ -382,10 +386,10 @@ func stepResult(s *expr.Step) string {
 		return "  (not evaluated)"
 	case s.Err != nil:
 		return "  fails"
-	case isConstant && !s.Redacted():
+	case isConstant && !s.IsRedacted():
 		return ""
 	}
-	return "  = " + formatResult(s.Value, s.Redacted())
+	return "  = " + formatResult(s.Value, s.IsRedacted())
 }
 
 // formatResult returns a value as one line of text for people.

@@ -88,6 +88,7 @@ type rotation struct {
 	lostTokens, lostSiteSecrets, lostWebhooks []string
 }
 
+// prepareKey adds a new key to the key file. Nothing is sealed with it yet.
 func (c *command) prepareKey(file string) error {
 	if err := seal.Prepare(file); err != nil {
 		return err
@@ -97,6 +98,8 @@ func (c *command) prepareKey(file string) error {
 	})
 }
 
+// rotateKey seals all credentials again with a new key, which it adds to the file unless one was
+// prepared.
 func (c *command) rotateKey(ctx context.Context, s *services, file string) error {
 	if err := seal.Prepare(file); err != nil {
 		return err
@@ -140,6 +143,7 @@ func (c *command) finishRotation(ctx context.Context, s *services, file string) 
 	})
 }
 
+// resealAll seals all stored credentials again with the newest key.
 func resealAll(ctx context.Context, s *services, file string) (rotation, error) {
 	done, lost, err := s.jobs.Reseal(ctx)
 	if err != nil {
@@ -173,6 +177,7 @@ func resealAll(ctx context.Context, s *services, file string) (rotation, error) 
 	return out, nil
 }
 
+// printLost names the credentials that cannot be opened with any key of the file.
 func printLost(w io.Writer, r rotation) {
 	for _, name := range r.lostTokens {
 		fmt.Fprintf(w, "The Secret Token of %s cannot be opened with any key of the file; enter it again.\n", name)
@@ -189,7 +194,7 @@ func printLost(w io.Writer, r rotation) {
 func (s *services) webhookNames(ctx context.Context, webhooks []notification.Webhook) ([]string, error) {
 	named := []string{}
 	for _, w := range webhooks {
-		h, err := s.directories.OpenID(ctx, directory.ID(w.Directory))
+		h, err := s.directories.OpenByID(ctx, directory.ID(w.Directory))
 		if err != nil {
 			return nil, err
 		}
@@ -202,7 +207,7 @@ func (s *services) webhookNames(ctx context.Context, webhooks []notification.Web
 func (s *services) jobNames(ctx context.Context, keys []provision.Key) ([]string, error) {
 	named := []string{}
 	for _, key := range keys {
-		h, err := s.directories.OpenID(ctx, directory.ID(key.Directory))
+		h, err := s.directories.OpenByID(ctx, directory.ID(key.Directory))
 		if err != nil {
 			return nil, err
 		}

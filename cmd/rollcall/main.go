@@ -3,6 +3,15 @@
 //
 // This package reads flags and environment variables, connects the other packages, and prints
 // results. Rules live in the domain packages, SQL in store, protocols in scimserver and scimclient.
+//
+// A method that is named after a command returns this command: appCreate returns `rollcall app
+// create`. A type whose name ends in JSON is the form of an object in --json output. A function
+// whose name ends in Words or Text describes something for people. A function with Harm in its name
+// describes what a change would do to people's accounts, so that the command can ask first.
+//
+// A job provisions one application. A credential is sealed if it is encrypted with the key in the
+// key file. A lease is an entry in the database by which one process claims some work, so that no
+// other process does it too; it expires if it is not renewed.
 package main
 
 import (

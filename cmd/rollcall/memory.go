@@ -14,7 +14,7 @@ const (
 	// serverGarbagePercent is GOGC for a server: how much garbage may accumulate before a
 	// collection, in percent of the memory in use. A server uses little memory. With Go's default
 	// of 100 % it would therefore collect garbage many times a second.
-	serverGarbagePercent = 300
+	serverGarbagePercent = 200
 	// serverMemory is Go's memory limit in bytes, GOMEMLIMIT, for a server. When Go uses this much,
 	// it collects garbage more often. SQLite's page caches are not part of it.
 	serverMemory = 72 << 20

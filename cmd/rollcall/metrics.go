@@ -59,7 +59,7 @@ func metricFamilies() []metrics.Family {
 // so that frequent reads do not load the database.
 type gatherer struct {
 	services *services
-	memory   func() fair.Stats
+	memory   func() fair.Stats // returns how much memory large requests use
 	now      func() time.Time
 
 	mu        sync.Mutex
@@ -68,10 +68,11 @@ type gatherer struct {
 }
 
 const (
-	databaseQueryInterval = 5 * time.Second
-	databaseTimeout       = 2 * time.Second
+	databaseQueryInterval = 5 * time.Second // the shortest time between two queries of the database
+	databaseTimeout       = 2 * time.Second // how long such a query may take
 )
 
+// samples returns the current values of all metrics.
 func (g *gatherer) samples() []metrics.Sample {
 	var all []metrics.Sample
 	add := func(name string, value float64, labels ...string) {
@@ -126,6 +127,7 @@ func (g *gatherer) storedSamples() []metrics.Sample {
 	return g.cached
 }
 
+// querySamples returns the values of the metrics that come from the database.
 func (g *gatherer) querySamples(ctx context.Context) (all []metrics.Sample, err error) {
 	add := func(name string, value float64, labels ...string) {
 		all = append(all, metrics.Sample{Name: "rollcall_" + name, Value: value, Labels: labels})

@@ -44,13 +44,14 @@ func (c *command) makeMailer(cmd *cobra.Command, m mailFlags) (notification.Mail
 	case from == "":
 		return nil, usagef(cmd, "--mail-from is missing: it is the sender of mail, such as rollcall@contoso.example")
 	}
-	server, err := outbox.New(outbox.Options{URL: address, From: from})
+	server, err := outbox.NewSMTP(outbox.SMTPOptions{URL: address, From: from})
 	if err != nil {
 		return nil, usagef(cmd, "--smtp-url, --mail-from: %w", err)
 	}
 	return server, nil
 }
 
+// recipientJSON is a recipient of notifications in --json output.
 type recipientJSON struct {
 	ID          string   `json:"id"`
 	Address     string   `json:"address"`
@@ -147,7 +148,7 @@ func topicNames() []string {
 func topicHelp() string {
 	var b strings.Builder
 	for _, t := range notification.Topics {
-		fmt.Fprintf(&b, "  %-12s %s\n", t, t.Means())
+		fmt.Fprintf(&b, "  %-12s %s\n", t, t.Describe())
 	}
 	return b.String()
 }

@@ -498,6 +498,7 @@ func (c *command) provisionLog() *cobra.Command {
 	return cmd
 }
 
+// provisionSwitch returns a command that calls do to change the status of a job.
 func (c *command) provisionSwitch(use, short string, do func(*provision.Jobs, context.Context, provision.Key, string) (provision.Job, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " DIRECTORY APP", Short: short, Args: exactArguments("DIRECTORY", "APP"),

@@ -106,8 +106,8 @@ func (c *command) scheduleDrift(cmd *cobra.Command, s *services, key provision.K
 	})
 }
 
-// adoptDrift keeps the values of the last comparison. The error is errSomethingToDo if differences
-// are left.
+// adoptDrift accepts the values that the last comparison found at the application, so that
+// provisioning keeps them. The error is errSomethingToDo if differences are left.
 func (c *command) adoptDrift(cmd *cobra.Command, s *services, key provision.Key) error {
 	n, err := s.engine.AdoptDrift(cmd.Context(), key, s.owner, actor, nil)
 	if err != nil {

@@ -126,6 +126,8 @@ func findHeldCause(ctx context.Context, s *services, k provision.Key, name strin
 	return provision.HeldCause{}, fmt.Errorf("%d causes begin with %q; write more of the id", len(found), name)
 }
 
+// listHeld prints a page of the operations of one cause that are on hold or rejected. name is the
+// id of the cause, or its beginning.
 func (c *command) listHeld(ctx context.Context, s *services, k provision.Key, name string, v provision.Verdict, after string, limit int) error {
 	h, err := findHeldCause(ctx, s, k, name, v)
 	if err != nil {
@@ -236,8 +238,8 @@ func (c *command) noteHeld(ctx context.Context, s *services, h *directory.Handle
 	return true, nil
 }
 
-// causeNames returns the ids of the causes that hold operations.
-func (s *services) causeNames(ctx context.Context, directoryName, appName string) (names []string, err error) {
+// causeIDs returns the ids of the causes that hold operations.
+func (s *services) causeIDs(ctx context.Context, directoryName, appName string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, directoryName)
 	if err != nil {
 		return nil, err

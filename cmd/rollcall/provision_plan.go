@@ -17,7 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// errSomethingToDo ends a command with exit code 2, because the plan has operations.
+// errSomethingToDo ends a command with exit code 2, because something is left to do: a plan has
+// operations, or there is drift.
 var errSomethingToDo = errors.New("something to do")
 
 // keptPlanJSON is a saved plan in --json output.
@@ -31,8 +32,8 @@ func newKeptPlanJSON(p provision.StoredPlan, n provision.PlanCounts) keptPlanJSO
 	return keptPlanJSON{StoredPlan: p, SecondApproval: p.NeedsSecondApproval(), Counts: n}
 }
 
-// fillPlan makes a plan that was begun, and prints it. The error is errSomethingToDo if the plan has
-// operations.
+// fillPlan completes a plan that was begun, and prints it. The error is errSomethingToDo if the plan
+// has operations.
 func (c *command) fillPlan(ctx context.Context, s *services, h *directory.Handle, app directory.Application, p provision.StoredPlan) error {
 	done := 0
 	p, err := s.engine.FillPlan(ctx, p, func(o provision.PlannedObject) error {
@@ -134,6 +135,7 @@ func (c *command) printKeptPlan(w io.Writer, p keptPlanJSON) {
 	fmt.Fprintln(w)
 }
 
+// planOperations says how many operations of each kind a plan has.
 func planOperations(r provision.PlanReport) string {
 	text := fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete", r.Creates, r.Updates, r.Disables, r.Deletes)
 	if r.OnHold > 0 {
@@ -154,6 +156,7 @@ func planOperations(r provision.PlanReport) string {
 	return text
 }
 
+// planOutcomes says how many operations of a plan have each outcome.
 func planOutcomes(n provision.PlanCounts) string {
 	text := fmt.Sprintf("%d sent, %d failed, %d left out", n.Sent, n.Failed, n.LeftOut)
 	if n.Due > 0 {
@@ -333,7 +336,8 @@ than the one who made the plan approves it on its page.`,
 	return cmd
 }
 
-// printDecidedPlan prints a plan that was approved or cancelled. people writes it for people.
+// printDecidedPlan prints a plan that was approved or cancelled: as JSON, or as the text that the
+// function people writes.
 func (c *command) printDecidedPlan(ctx context.Context, s *services, p provision.StoredPlan, people func(io.Writer)) error {
 	counts, err := s.engine.PlanCounts(ctx, p)
 	if err != nil {

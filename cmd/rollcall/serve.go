@@ -50,14 +50,16 @@ const shutdownTimeout = 15 * time.Second
 // be read again.
 const refreshCheckInterval = time.Minute
 
-// driftLimit is how long the comparison of one application may take.
+// driftLimit is how long the search for drift at one application may take. It compares all accounts
+// with what provisioning wrote.
 const driftLimit = 6 * time.Hour
 
 const (
-	// driftWorkers is how many applications a server compares at the same time. A slow application
-	// keeps others waiting only if there are this many.
+	// driftWorkers is how many applications a server compares at the same time. Slow applications
+	// keep others waiting only if there are at least this many.
 	driftWorkers = 8
-	// driftGrace is how long a comparison may go on when the server stops. It begins again anyway.
+	// driftGrace is how long a comparison may go on when the server stops. It is short, because the
+	// next server begins an interrupted comparison again.
 	driftGrace = time.Second
 )
 
@@ -276,7 +278,7 @@ type endpoints struct {
 }
 
 // run serves requests and does background work until ctx ends. Then it waits until running requests
-// and slices of work have finished.
+// and the running pieces of background work have finished.
 func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{services: s, now: c.now}

@@ -17,9 +17,9 @@ import (
 // sessionJSON is a session in --json output.
 type sessionJSON struct {
 	SignedIn    string `json:"signedIn"`
-	LastUsed    string `json:"lastUsed"` // the time of the last use, accurate to the minute
-	Ends        string `json:"ends"`     // the time when the session ends, if it is not used again
-	Length      string `json:"length"`
+	LastUsed    string `json:"lastUsed"`       // the time of the last use, accurate to the minute
+	Ends        string `json:"ends"`           // the time when the session ends, if it is not used again
+	Length      string `json:"length"`         // the longest time that the session may last
 	Idle        string `json:"idle,omitempty"` // how long a session may stay unused before it ends
 	Address     string `json:"address"`
 	LastAddress string `json:"lastAddress"`

@@ -25,6 +25,7 @@ import (
 // object is a JSON object that keeps the order of its members.
 type object []member
 
+// member is a name and value of a JSON object.
 type member struct {
 	key   string
 	value any

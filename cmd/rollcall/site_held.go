@@ -91,6 +91,7 @@ func (s *services) heldPeople(cmd *cobra.Command, st site.Site, userNames []stri
 // is given.
 type heldDecision func(r *roster.Roster, ctx context.Context, id string, choices []roster.HeldChoice, c roster.Change) (roster.Outcome, error)
 
+// heldDecide returns a command that applies or refuses the held changes of a person.
 func (c *command) heldDecide(verb, short, done string, decide heldDecision) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " SITE USERNAME [ATTRIBUTE...]", Short: short, Args: atLeast("SITE", "USERNAME"),

@@ -15,6 +15,7 @@ type lookAlikeJSON struct {
 	LooksLike []looksLikeJSON `json:"looksLike"`
 }
 
+// looksLikeJSON is another person, in --json output, with the two values that look alike.
 type looksLikeJSON struct {
 	UserName     string `json:"userName"`
 	Attribute    string `json:"attribute"` // the attribute of the other person that holds Value

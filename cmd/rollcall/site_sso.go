@@ -52,6 +52,7 @@ type samlKeyJSON struct {
 	Made   string          `json:"made"`
 }
 
+// certificateJSON is a certificate of the identity provider in --json output.
 type certificateJSON struct {
 	SHA256 string `json:"sha256"`
 	Ends   string `json:"ends"`
@@ -227,7 +228,7 @@ func (c *command) setSSO(cmd *cobra.Command, s *services, st site.Site, f ssoFla
 	}
 	_, err := s.sso.SetConnection(cmd.Context(), st, -1, actor, func(n *signin.Connection) error {
 		if f.metadata != "" {
-			n.Learn(idp, "")
+			n.UseMetadata(idp, "")
 		}
 		if given("mode") {
 			n.Mode = signin.Mode(f.mode)
@@ -275,7 +276,7 @@ no key.`,
 			if err != nil {
 				return err
 			}
-			sp, err := s.sso.Describe(cmd.Context(), st, n)
+			sp, err := s.sso.PublicServiceProvider(cmd.Context(), st, n)
 			if err != nil {
 				return err
 			}

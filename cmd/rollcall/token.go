@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
+// tokenJSON is a token of a site in --json output.
 type tokenJSON struct {
 	Token    string `json:"token,omitempty"` // the secret; empty unless the command has just created the token
 	ID       string `json:"id"`

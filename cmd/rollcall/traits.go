@@ -35,8 +35,8 @@ type trait struct {
 	flags  []string // the names of the global flags that the command uses
 }
 
-// sharedTrait returns a trait with the given access. Its flags are the global flags in more, and
-// --database and --key-file if the command uses a database.
+// sharedTrait returns a trait with the given access. Its flags are the global flags that more lists.
+// If the command uses a database, --database and --key-file are added to them.
 func sharedTrait(a access, more ...string) trait {
 	t := trait{access: a, flags: more}
 	if a != noDatabase {
@@ -114,6 +114,8 @@ func checkFlags(cmd *cobra.Command) (err error) {
 	return err
 }
 
+// whyIgnored returns the end of an error message that says why the command ignores a flag; "" if
+// there is nothing to say.
 func whyIgnored(cmd *cobra.Command, flag string) string {
 	if cmd.Name() == "demo" && (flag == "database" || flag == "key-file") {
 		return " (the demo has a temporary database of its own; rollcall serve --database serves yours)"

@@ -11,20 +11,21 @@ import (
 	"github.com/rollcall-scim/rollcall/notification"
 )
 
+// webhookJSON is a webhook in --json output.
 type webhookJSON struct {
-	Secret      string   `json:"secret,omitempty"` // empty unless the command has just made it
-	ID          string   `json:"id"`
-	URL         string   `json:"url"`
-	Description string   `json:"description,omitempty"`
-	Application string   `json:"application,omitempty"`
-	Topics      []string `json:"topics"`
-	State       string   `json:"state"`
-	Waiting     int      `json:"waiting"`
-	AddedBy     string   `json:"addedBy"`
-	Added       string   `json:"added"`
-	LastSent    string   `json:"lastSent,omitempty"`
-	OldUntil    string   `json:"oldSecretUntil,omitempty"`
-	Error       string   `json:"error,omitempty"`
+	Secret          string   `json:"secret,omitempty"` // empty unless the command has just made it
+	ID              string   `json:"id"`
+	URL             string   `json:"url"`
+	Description     string   `json:"description,omitempty"`
+	Application     string   `json:"application,omitempty"`
+	Topics          []string `json:"topics"`
+	State           string   `json:"state"`
+	Waiting         int      `json:"waiting"`
+	AddedBy         string   `json:"addedBy"`
+	Added           string   `json:"added"`
+	LastSent        string   `json:"lastSent,omitempty"`
+	OldSecretsUntil string   `json:"oldSecretUntil,omitempty"`
+	Error           string   `json:"error,omitempty"`
 }
 
 // webhookState returns the state of a webhook: "on", "failing", "disabled" or "stopped".
@@ -46,8 +47,8 @@ func (c *command) newWebhookJSON(w notification.Webhook, applications map[string
 		ID: w.ID, URL: w.URL, Description: w.Description, Application: applications[w.Application], State: webhookState(w), Waiting: w.Waiting,
 		AddedBy: w.AddedBy, Added: formatJSONTime(w.Added), LastSent: formatJSONTime(w.LastSent), Error: w.Error,
 	}
-	if until := w.OldUntil(c.now()); !until.IsZero() {
-		out.OldUntil = formatJSONTime(until)
+	if until := w.OldSecretsUntil(c.now()); !until.IsZero() {
+		out.OldSecretsUntil = formatJSONTime(until)
 	}
 	for _, t := range w.Topics {
 		out.Topics = append(out.Topics, string(t))
@@ -55,6 +56,7 @@ func (c *command) newWebhookJSON(w notification.Webhook, applications map[string
 	return out
 }
 
+// deliveryJSON is one delivery of a webhook in --json output.
 type deliveryJSON struct {
 	ID       string `json:"id"`
 	Event    string `json:"event"`
@@ -313,8 +315,8 @@ new one without losing anything. With --overlap 0s the old secret ends at once.`
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintln(w, secret)
 				words := "The old secret signs no longer."
-				if out.OldUntil != "" {
-					words = "The old secret signs too until " + c.formatTime(hook.OldUntil(c.now())) + "."
+				if out.OldSecretsUntil != "" {
+					words = "The old secret signs too until " + c.formatTime(hook.OldSecretsUntil(c.now())) + "."
 				}
 				c.note("This secret is not shown again. %s", words)
 			})

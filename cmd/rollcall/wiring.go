@@ -145,6 +145,7 @@ func warningLogger(w io.Writer) *slog.Logger {
 	}))
 }
 
+// connectServices builds the services on an open database.
 func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (*services, error) {
 	watched := &live.Board{}
 	jobs := &store.Provisioning{DB: db, Changed: func(k provision.Key) { watched.Wake(k.String()) }}
@@ -211,7 +212,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 
 // applicationName returns the name of an application.
 func (s *services) applicationName(ctx context.Context, key provision.Key) (string, error) {
-	h, err := s.directories.OpenID(ctx, directory.ID(key.Directory))
+	h, err := s.directories.OpenByID(ctx, directory.ID(key.Directory))
 	if err != nil {
 		return "", err
 	}
@@ -249,7 +250,7 @@ func (s *services) wakeJob(ctx context.Context, key provision.Key) error {
 
 // openSource opens the directory that a job reads.
 func (s *services) openSource(ctx context.Context, id provision.SourceID) (provision.Source, error) {
-	return source.Opener(s.directories.OpenID)(ctx, id)
+	return source.Opener(s.directories.OpenByID)(ctx, id)
 }
 
 // Versions of the database that need special care.

@@ -19,6 +19,7 @@ type applicationsPage struct {
 	Error   *console.FieldError
 }
 
+// applicationRow shows one application in the list.
 type applicationRow struct {
 	Name, URL         string
 	UserCount         int
@@ -27,10 +28,10 @@ type applicationRow struct {
 }
 
 func (p *Pages) showApplications(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewApplications(w, r, v, http.StatusOK, "", nil)
+	return p.renderApplications(w, r, v, http.StatusOK, "", nil)
 }
 
-func (p *Pages) viewApplications(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *console.FieldError) error {
+func (p *Pages) renderApplications(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *console.FieldError) error {
 	all, err := v.Applications(r.Context())
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (p *Pages) createApplication(w http.ResponseWriter, r *http.Request, v *dir
 	name := strings.TrimSpace(r.PostFormValue("name"))
 	a, err := v.CreateApplication(r.Context(), name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "application-name"}); wrong != nil {
-		return p.viewApplications(w, r, v, http.StatusUnprocessableEntity, name, wrong)
+		return p.renderApplications(w, r, v, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {
 		return err

@@ -47,10 +47,10 @@ func parseListKind(text string) string {
 }
 
 func (p *Pages) showAssignments(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewAssignments(w, r, v, http.StatusOK, parseListKind(r.URL.Query().Get("kind")), "")
+	return p.renderAssignments(w, r, v, http.StatusOK, parseListKind(r.URL.Query().Get("kind")), "")
 }
 
-func (p *Pages) viewAssignments(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind, wrong string) error {
+func (p *Pages) renderAssignments(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind, wrong string) error {
 	pg := assignmentsPage{Page: v.page, Kind: kind, ListURL: v.url("/users-and-groups"), FormURL: v.url("/users-and-groups"), Error: wrong}
 	users, err := v.CountAssignments(r.Context(), v.App.ID)
 	if err != nil {
@@ -183,10 +183,10 @@ func (v *appVisit) addRoles(ctx context.Context, pg *assignmentsPage) error {
 }
 
 func (p *Pages) showUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewUnassigned(w, r, v, http.StatusOK, parseListKind(r.URL.Query().Get("kind")), "")
+	return p.renderUnassigned(w, r, v, http.StatusOK, parseListKind(r.URL.Query().Get("kind")), "")
 }
 
-func (p *Pages) viewUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind, wrong string) error {
+func (p *Pages) renderUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind, wrong string) error {
 	base, back := v.url("/users-and-groups/add"), v.url("/users-and-groups")
 	pg := assignmentsPage{Page: v.page, IsAdding: true, Kind: kind, ListURL: base, FormURL: base, Error: wrong}
 	if err := p.readListRows(r, v, &pg, directory.UserQuery{NotAssignedTo: v.App.ID}, directory.GroupQuery{NotAssignedTo: v.App.ID}); err != nil {
@@ -228,8 +228,8 @@ func tickFirstText(kind string) string {
 	return "Tick at least one user."
 }
 
-// countObjects returns a number of users or groups in words, such as "2 groups were". The words
-// after the noun are was if n is 1, and were otherwise.
+// countObjects returns a number of users or groups in words, such as "2 groups were". After the noun
+// it puts the argument was if n is 1, and otherwise the argument were.
 func countObjects(kind string, n int, was, were string) string {
 	if kind == "groups" {
 		return console.PluralForms(n, "group"+was, "groups"+were)
@@ -254,7 +254,7 @@ func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) erro
 		}
 	}
 	if len(ids) == 0 {
-		return p.viewUnassigned(w, r, v, http.StatusUnprocessableEntity, kind, tickFirstText(kind))
+		return p.renderUnassigned(w, r, v, http.StatusUnprocessableEntity, kind, tickFirstText(kind))
 	}
 	n, err := v.assignWithRole(r, ids)
 	if err != nil {
@@ -322,7 +322,7 @@ func (p *Pages) unassign(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	switch {
 	case len(ids) == 0:
-		return p.viewAssignments(w, r, v, http.StatusUnprocessableEntity, kind, tickFirstText(kind))
+		return p.renderAssignments(w, r, v, http.StatusUnprocessableEntity, kind, tickFirstText(kind))
 	case r.PostForm.Get("do") == "role":
 		n, err := v.assignWithRole(r, ids)
 		if err != nil {

@@ -36,6 +36,7 @@ type attributesPage struct {
 	ReferenceChoices   []console.Choice
 }
 
+// attributeRow shows one attribute of an attribute list.
 type attributeRow struct {
 	provision.ListedAttribute
 	URL string
@@ -44,14 +45,14 @@ type attributeRow struct {
 // attributeParam is the query parameter that names an attribute of a list.
 const attributeParam = "name"
 
-// attributeList is a request for a page of an attribute list. A mapping has two such lists: one of
-// the directory's attributes, and one of the application's.
-type attributeList struct {
+// attributeListVisit is a request for a page of an attribute list. A mapping has two such lists: one
+// of the directory's attributes, and one of the application's.
+type attributeListVisit struct {
 	*appVisit
 	job        provision.Job
 	mapping    *provision.ObjectMapping
-	side       provision.ListSide
-	systemName string // the name of the directory or application
+	side       provision.ListSide // which of the two lists
+	systemName string             // the name of the directory or application
 	attributes []provision.ListedAttribute
 }
 
@@ -59,25 +60,25 @@ func (v *appVisit) attributesURL(mapping string, side provision.ListSide) string
 	return v.mappingURL(mapping) + "/attributes/" + string(side)
 }
 
-func (l attributeList) url() string { return l.attributesURL(l.mapping.Name, l.side) }
+func (l attributeListVisit) url() string { return l.attributesURL(l.mapping.Name, l.side) }
 
-func (l attributeList) attributeURL(name string) string {
+func (l attributeListVisit) attributeURL(name string) string {
 	return l.url() + "/edit?" + attributeParam + "=" + url.QueryEscape(name)
 }
 
-func (l attributeList) removeURL(name string) string {
+func (l attributeListVisit) removeURL(name string) string {
 	return l.url() + "/remove?" + attributeParam + "=" + url.QueryEscape(name)
 }
 
 // withAttributeList returns a handler that finds the attribute list that the address names, and
 // passes it to handle.
-func (p *Pages) withAttributeList(handle func(http.ResponseWriter, *http.Request, attributeList) error) func(http.ResponseWriter, *http.Request, *appVisit) error {
+func (p *Pages) withAttributeList(handle func(http.ResponseWriter, *http.Request, attributeListVisit) error) func(http.ResponseWriter, *http.Request, *appVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 		job, err := p.Jobs.Get(r.Context(), v.jobKey())
 		if err != nil {
 			return p.handleJobError(w, r, v, err)
 		}
-		l := attributeList{appVisit: v, job: job, side: provision.ListSide(r.PathValue("side"))}
+		l := attributeListVisit{appVisit: v, job: job, side: provision.ListSide(r.PathValue("side"))}
 		if l.mapping, err = v.findMapping(job, r); err != nil {
 			return err
 		}
@@ -101,8 +102,8 @@ func (p *Pages) withAttributeList(handle func(http.ResponseWriter, *http.Request
 
 // withAttribute returns a handler that finds the attribute that the address names, and passes it to
 // handle, together with its list.
-func (p *Pages) withAttribute(handle func(http.ResponseWriter, *http.Request, attributeList, provision.ListedAttribute) error) func(http.ResponseWriter, *http.Request, *appVisit) error {
-	return p.withAttributeList(func(w http.ResponseWriter, r *http.Request, l attributeList) error {
+func (p *Pages) withAttribute(handle func(http.ResponseWriter, *http.Request, attributeListVisit, provision.ListedAttribute) error) func(http.ResponseWriter, *http.Request, *appVisit) error {
+	return p.withAttributeList(func(w http.ResponseWriter, r *http.Request, l attributeListVisit) error {
 		name := r.URL.Query().Get(attributeParam)
 		i := slices.IndexFunc(l.attributes, func(a provision.ListedAttribute) bool { return a.Name == name })
 		if i < 0 {
@@ -131,6 +132,7 @@ func attributeFields(side provision.ListSide) []console.EditField {
 	return fields
 }
 
+// attributeValues returns the values of the form that stand for a stored attribute.
 func attributeValues(a provision.ListedAttribute) map[string]string {
 	return map[string]string{
 		"name": a.Name, "type": string(a.Type), "referenced": a.Referenced, "required": console.CheckboxValue(a.Required), "multivalue": console.CheckboxValue(a.MultiValue),
@@ -139,7 +141,7 @@ func attributeValues(a provision.ListedAttribute) map[string]string {
 }
 
 // applyValues returns the attribute a with the values of the form.
-func (l attributeList) applyValues(a provision.ListedAttribute, values map[string]string) provision.ListedAttribute {
+func (l attributeListVisit) applyValues(a provision.ListedAttribute, values map[string]string) provision.ListedAttribute {
 	a.Type, a.Referenced = provision.AttributeType(values["type"]), values["referenced"]
 	if l.side == provision.SourceList {
 		a.FlowNull = values["flownull"] != ""
@@ -151,7 +153,7 @@ func (l attributeList) applyValues(a provision.ListedAttribute, values map[strin
 
 // attributesPage returns the page with these values in its inputs. a is the attribute that the form
 // changes. If a is nil, it returns the page of the whole list.
-func (p *Pages) attributesPage(l attributeList, a *provision.ListedAttribute, values map[string]string) attributesPage {
+func (p *Pages) attributesPage(l attributeListVisit, a *provision.ListedAttribute, values map[string]string) attributesPage {
 	pg := attributesPage{Page: l.page, IsSourceList: l.side == provision.SourceList, FormURL: l.url(), CancelURL: l.url(), Values: values, InputErrors: map[string]*console.FieldError{}}
 	crumbs := []console.Crumb{{}, {Text: "Provisioning", URL: l.appVisit.url("/provisioning")}, {Text: l.mapping.Name, URL: l.mappingURL(l.mapping.Name)}}
 	pg.Title = "Edit attribute list for " + l.systemName
@@ -184,7 +186,7 @@ func (p *Pages) attributesPage(l attributeList, a *provision.ListedAttribute, va
 }
 
 // missingAttributes returns the attributes of the directory that the list does not contain.
-func (l attributeList) missingAttributes() []string {
+func (l attributeListVisit) missingAttributes() []string {
 	names := directory.SourceNames()
 	if l.mapping.SourceObjectName == string(provision.GroupKind) {
 		names = directory.GroupSourceNames()
@@ -196,7 +198,7 @@ func (l attributeList) missingAttributes() []string {
 }
 
 // referenceChoices returns the types of objects to which an attribute of type Reference can refer.
-func (l attributeList) referenceChoices(have string) []console.Choice {
+func (l attributeListVisit) referenceChoices(have string) []console.Choice {
 	object := l.mapping.TargetObjectName
 	if l.side == provision.SourceList {
 		object = l.mapping.SourceObjectName
@@ -225,11 +227,11 @@ func (pg *attributesPage) showInputError(err error, side provision.ListSide) boo
 	return true
 }
 
-func (p *Pages) showAttributes(w http.ResponseWriter, r *http.Request, l attributeList) error {
+func (p *Pages) showAttributes(w http.ResponseWriter, r *http.Request, l attributeListVisit) error {
 	return p.show(w, r, http.StatusOK, "attributes", p.attributesPage(l, nil, attributeValues(provision.ListedAttribute{Type: provision.TypeString})))
 }
 
-func (p *Pages) addAttribute(w http.ResponseWriter, r *http.Request, l attributeList) error {
+func (p *Pages) addAttribute(w http.ResponseWriter, r *http.Request, l attributeListVisit) error {
 	values := map[string]string{"name": strings.TrimSpace(r.PostForm.Get("name"))}
 	for _, f := range attributeFields(l.side) {
 		values[f.Name] = f.FormValue(r.PostForm)
@@ -252,7 +254,7 @@ func (p *Pages) addAttribute(w http.ResponseWriter, r *http.Request, l attribute
 	return p.Console.Redirect(w, r, l.url(), addRequiredWarning(console.DoneNotice("The attribute "+a.Name+" was added."), job, l.mapping.Name))
 }
 
-func (p *Pages) showAttribute(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute) error {
+func (p *Pages) showAttribute(w http.ResponseWriter, r *http.Request, l attributeListVisit, a provision.ListedAttribute) error {
 	stored := attributeValues(a)
 	pg := p.attributesPage(l, &a, stored)
 	pg.StartValues = console.StartValueFields(attributeFields(l.side), stored)
@@ -264,7 +266,7 @@ func (p *Pages) showAttribute(w http.ResponseWriter, r *http.Request, l attribut
 }
 
 // typedValues reads the inputs of a form that was just sent, or sent earlier and kept.
-func (l attributeList) typedValues(form url.Values) map[string]string {
+func (l attributeListVisit) typedValues(form url.Values) map[string]string {
 	values := map[string]string{}
 	for _, f := range attributeFields(l.side) {
 		values[f.Name] = f.FormValue(form)
@@ -272,7 +274,7 @@ func (l attributeList) typedValues(form url.Values) map[string]string {
 	return values
 }
 
-func (p *Pages) saveAttribute(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute) error {
+func (p *Pages) saveAttribute(w http.ResponseWriter, r *http.Request, l attributeListVisit, a provision.ListedAttribute) error {
 	by, err := l.findLastChange(r.Context(), l.App.ID)
 	if err != nil {
 		return err
@@ -317,7 +319,7 @@ func (p *Pages) saveAttribute(w http.ResponseWriter, r *http.Request, l attribut
 
 // findListedAttribute returns an attribute from the job's list, which may have changed since l was
 // read.
-func findListedAttribute(job provision.Job, l attributeList, name string) (provision.ListedAttribute, error) {
+func findListedAttribute(job provision.Job, l attributeListVisit, name string) (provision.ListedAttribute, error) {
 	m, err := job.Schema.ObjectMapping(l.mapping.Name)
 	if err != nil {
 		return provision.ListedAttribute{}, &provision.InputError{Field: "Mapping", Text: err.Error()}
@@ -334,13 +336,13 @@ func findListedAttribute(job provision.Job, l attributeList, name string) (provi
 }
 
 // attributeListFrame returns the frame of a page with a question about the list.
-func (p *Pages) attributeListFrame(l attributeList) console.Page {
+func (p *Pages) attributeListFrame(l attributeListVisit) console.Page {
 	frame := p.rowFrame(l.appVisit, l.mapping.Name)
 	frame.Crumbs = append(frame.Crumbs, console.Crumb{Text: "Edit attribute list for " + l.systemName, URL: l.url()})
 	return frame
 }
 
-func (p *Pages) askRemoveAttribute(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute) error {
+func (p *Pages) askRemoveAttribute(w http.ResponseWriter, r *http.Request, l attributeListVisit, a provision.ListedAttribute) error {
 	if _, err := l.job.RemoveAttribute(l.mapping.Name, l.side, a.Name, p.Jobs.CatalogOf(l.mapping)); err != nil {
 		return p.showAttributeRemovalRefusal(w, r, l, a, err)
 	}
@@ -353,7 +355,7 @@ func (p *Pages) askRemoveAttribute(w http.ResponseWriter, r *http.Request, l att
 }
 
 // showAttributeRemovalRefusal shows why an attribute cannot be removed.
-func (p *Pages) showAttributeRemovalRefusal(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute, err error) error {
+func (p *Pages) showAttributeRemovalRefusal(w http.ResponseWriter, r *http.Request, l attributeListVisit, a provision.ListedAttribute, err error) error {
 	var input *provision.InputError
 	if !errors.As(err, &input) {
 		return p.handleJobError(w, r, l.appVisit, err)
@@ -362,7 +364,7 @@ func (p *Pages) showAttributeRemovalRefusal(w http.ResponseWriter, r *http.Reque
 	return p.Console.Redirect(w, r, l.attributeURL(a.Name), n)
 }
 
-func (p *Pages) removeAttribute(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute) error {
+func (p *Pages) removeAttribute(w http.ResponseWriter, r *http.Request, l attributeListVisit, a provision.ListedAttribute) error {
 	_, job, err := p.changeSchema(r, l.appVisit, func(now provision.Job) (provision.Job, error) {
 		return now.RemoveAttribute(l.mapping.Name, l.side, a.Name, p.Jobs.CatalogOf(l.mapping))
 	})

@@ -25,6 +25,7 @@ type connectionsPage struct {
 	Form       *connectForm
 }
 
+// connectionRow shows one connection between an object and its account.
 type connectionRow struct {
 	provision.Connection
 	Name       string
@@ -118,10 +119,10 @@ func (p *Pages) showConnections(w http.ResponseWriter, r *http.Request, v *appVi
 
 func (p *Pages) showConnectForm(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
-	return p.viewConnectForm(w, r, v, http.StatusOK, connectForm{Object: form.Get("object"), Account: form.Get("account")})
+	return p.renderConnectForm(w, r, v, http.StatusOK, connectForm{Object: form.Get("object"), Account: form.Get("account")})
 }
 
-func (p *Pages) viewConnectForm(w http.ResponseWriter, r *http.Request, v *appVisit, status int, f connectForm) error {
+func (p *Pages) renderConnectForm(w http.ResponseWriter, r *http.Request, v *appVisit, status int, f connectForm) error {
 	f.CancelURL = v.connectionsURL()
 	pg := connectionsPage{Page: v.page, FormURL: v.connectionsURL(), Form: &f}
 	pg.Title, pg.Narrow = "Connect by hand", true
@@ -149,7 +150,7 @@ func (p *Pages) connect(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	f := connectForm{Object: strings.TrimSpace(r.PostForm.Get("object")), Account: strings.TrimSpace(r.PostForm.Get("account"))}
 	refuse := func(field, text string) error {
 		f.Error = &console.FieldError{For: field, Text: text}
-		return p.viewConnectForm(w, r, v, http.StatusUnprocessableEntity, f)
+		return p.renderConnectForm(w, r, v, http.StatusUnprocessableEntity, f)
 	}
 	object, err := v.findObjectID(r, f.Object)
 	if err != nil {

@@ -42,10 +42,10 @@ type onDemandEntry struct {
 const maxOnDemandWait = 25 * time.Second
 
 func (p *Pages) showOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewOnDemand(w, r, v, http.StatusOK, parseListKind(r.URL.Query().Get("kind")), nil)
+	return p.renderOnDemand(w, r, v, http.StatusOK, parseListKind(r.URL.Query().Get("kind")), nil)
 }
 
-func (p *Pages) viewOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind string, problem *console.Notice) error {
+func (p *Pages) renderOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind string, problem *console.Notice) error {
 	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
@@ -93,9 +93,9 @@ func (p *Pages) provisionOnDemand(w http.ResponseWriter, r *http.Request, v *app
 		}
 		return p.Console.Redirect(w, r, v.url("/provisioning/on-demand?"+query.Encode()), console.Notice{})
 	case errors.As(err, &refused):
-		return p.viewOnDemand(w, r, v, http.StatusOK, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned: the application cannot be asked", Text: refusalText(refused)})
+		return p.renderOnDemand(w, r, v, http.StatusOK, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned: the application cannot be asked", Text: refusalText(refused)})
 	case errors.As(err, &input):
-		return p.viewOnDemand(w, r, v, http.StatusUnprocessableEntity, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned", Text: console.AsSentence(input.Field + " " + input.Text)})
+		return p.renderOnDemand(w, r, v, http.StatusUnprocessableEntity, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned", Text: console.AsSentence(input.Field + " " + input.Text)})
 	}
 	return p.handleJobError(w, r, v, err)
 }

@@ -17,6 +17,7 @@ type directoriesPage struct {
 	Error *console.FieldError
 }
 
+// directoryRow shows one directory in the list.
 type directoryRow struct {
 	Directory     directory.Directory
 	URL           string
@@ -37,10 +38,10 @@ func (p *Pages) redirectToUsers(w http.ResponseWriter, r *http.Request, v *direc
 }
 
 func (p *Pages) showDirectories(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
-	return p.viewDirectories(w, r, v, http.StatusOK, "", nil)
+	return p.renderDirectories(w, r, v, http.StatusOK, "", nil)
 }
 
-func (p *Pages) viewDirectories(w http.ResponseWriter, r *http.Request, v *operatorVisit, status int, name string, wrong *console.FieldError) error {
+func (p *Pages) renderDirectories(w http.ResponseWriter, r *http.Request, v *operatorVisit, status int, name string, wrong *console.FieldError) error {
 	all, err := p.Directories.List(r.Context())
 	if err != nil {
 		return err
@@ -96,7 +97,7 @@ func (p *Pages) createDirectory(w http.ResponseWriter, r *http.Request, v *opera
 	name := strings.TrimSpace(r.PostFormValue("name"))
 	d, err := p.Directories.Create(r.Context(), name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "directory-name"}); wrong != nil {
-		return p.viewDirectories(w, r, v, http.StatusUnprocessableEntity, name, wrong)
+		return p.renderDirectories(w, r, v, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {
 		return err

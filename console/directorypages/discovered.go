@@ -53,7 +53,7 @@ type discoveredRow struct {
 	Name, Subtitle, URL string // Subtitle is the text below Name: the display name or the id of the account
 	Badge               console.Badge
 	Users               []string // the users who match, or nearly match
-	Remark              string
+	Remark              string   // what differs from an ordinary account, such as "inactive"; may be empty
 }
 
 // discoveredDetails shows one account.
@@ -74,6 +74,7 @@ type identityCard struct {
 	AssignURL  string // address of the page that assigns users; empty if the user is assigned
 }
 
+// comparedRow compares the value of one matching attribute of a user with that of an account.
 type comparedRow struct {
 	Attribute, Expression, User, Account string
 	Badge                                console.Badge
@@ -461,7 +462,7 @@ func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appV
 // groupsStayEnabled says why groups cannot be disabled.
 const groupsStayEnabled = "A group is never disabled, because a group of SCIM has no such state. If nobody needs it, delete it at the application."
 
-// leftOut says which accounts an assignment leaves out.
+// leftOut is the end of a sentence that says why an assignment leaves out some accounts.
 const leftOut = "are ambiguous or marked Keep, do not belong to unassigned users, are disabled and were managed by provisioning before, or their users were deleted"
 
 // discoveredFields returns the hidden fields that carry accounts or groups through a question.

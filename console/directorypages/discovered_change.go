@@ -45,7 +45,7 @@ func (p *Pages) disableDiscovered(w http.ResponseWriter, r *http.Request, v *app
 	return p.Console.Redirect(w, r, v.url("/provisioning/plan")+"?"+url.Values{"plan": {plan.ID}}.Encode(), console.Notice{})
 }
 
-// notDisabled says which accounts are not disabled.
+// notDisabled is the end of a sentence that says why some accounts are not disabled.
 const notDisabled = "are marked Keep, belong to a user, or are not active"
 
 // askDisableDiscovered asks for the number of accounts, in words, before a plan is made. refused is

@@ -39,7 +39,7 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 	typed := m.Values["domain"]
 	domain, err := directory.NormalDomain(typed)
 	if wrong := console.InputError(err, console.InputIDs{"default domain": "domain"}); wrong != nil {
-		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, v.Directory.Name, nil, &domainForm{Domain: typed, Error: wrong})
+		return p.renderDirectorySettings(w, r, v, http.StatusUnprocessableEntity, v.Directory.Name, nil, &domainForm{Domain: typed, Error: wrong})
 	}
 	if err != nil {
 		return err

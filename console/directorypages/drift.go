@@ -279,8 +279,8 @@ func (p *Pages) makeReassert(w http.ResponseWriter, r *http.Request, v *appVisit
 	return p.Console.Redirect(w, r, v.url("/provisioning/plan")+"?"+url.Values{"plan": {plan.ID}}.Encode(), console.Notice{})
 }
 
-// adoptDrift keeps the values that the ticked accounts, or all, have at the application. It asks
-// before it adopts all.
+// adoptDrift accepts the values that the ticked accounts, or all listed accounts, now have at the
+// application, so that provisioning keeps them. For all accounts it first asks for confirmation.
 func (p *Pages) adoptDrift(w http.ResponseWriter, r *http.Request, v *appVisit, objects []string) error {
 	all := r.PostForm.Get("do") == "adopt-all"
 	if len(objects) == 0 && !all {

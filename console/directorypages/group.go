@@ -105,10 +105,10 @@ func groupValues(g directory.Group) map[string]string {
 }
 
 func (p *Pages) showNewGroup(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewNewGroup(w, r, v, http.StatusOK, map[string]string{}, nil)
+	return p.renderNewGroup(w, r, v, http.StatusOK, map[string]string{}, nil)
 }
 
-func (p *Pages) viewNewGroup(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, values map[string]string, wrong *console.FieldError) error {
+func (p *Pages) renderNewGroup(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, values map[string]string, wrong *console.FieldError) error {
 	pg := groupPage{Page: v.page, IsNew: true, FormURL: v.url("groups"), CancelURL: v.url("groups"), HasUnsavedValues: wrong != nil}
 	pg.fillInputs(values, wrong)
 	pg.Title, pg.Narrow = "New group", true
@@ -147,7 +147,7 @@ func (p *Pages) addGroup(w http.ResponseWriter, r *http.Request, v *directoryVis
 	}
 	g, _, err := v.PutGroup(r.Context(), g, v.actorLabel())
 	if wrong := console.AttributeError(err); wrong != nil {
-		return p.viewNewGroup(w, r, v, http.StatusUnprocessableEntity, values, wrong)
+		return p.renderNewGroup(w, r, v, http.StatusUnprocessableEntity, values, wrong)
 	}
 	if err != nil {
 		return err
@@ -170,10 +170,10 @@ func (p *Pages) redirectToSavedGroup(w http.ResponseWriter, r *http.Request, v *
 }
 
 func (p *Pages) showGroup(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
-	return p.viewGroup(w, r, v, http.StatusOK, groupValues(v.Group), nil, "")
+	return p.renderGroup(w, r, v, http.StatusOK, groupValues(v.Group), nil, "")
 }
 
-func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, values map[string]string, wrong *console.FieldError, memberError string) error {
+func (p *Pages) renderGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, values map[string]string, wrong *console.FieldError, memberError string) error {
 	ctx, g := r.Context(), v.Group
 	pg := groupPage{
 		Page: v.page, Group: g, IsDeleted: g.IsDeleted(), StartValues: console.StartValueFields(groupFields(), values), HasUnsavedValues: wrong != nil, FormURL: v.urlBelow(""), CancelURL: v.urlBelow(""),
@@ -223,6 +223,7 @@ func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit,
 	return p.show(w, r, status, "group", pg)
 }
 
+// readMembers reads the page of members that the query asks for.
 func (pg *groupPage) readMembers(r *http.Request, v *groupVisit, counts directory.MemberCounts) error {
 	form := r.URL.Query()
 	after, err := directory.ParseCursor(form.Get("after"))
@@ -354,7 +355,7 @@ func (p *Pages) trySaveGroup(w http.ResponseWriter, r *http.Request, v *groupVis
 		for _, f := range groupFields() {
 			values[f.Name] = r.PostForm.Get(f.Name)
 		}
-		return p.viewGroup(w, r, v, http.StatusUnprocessableEntity, values, wrong, "")
+		return p.renderGroup(w, r, v, http.StatusUnprocessableEntity, values, wrong, "")
 	}
 	if err != nil {
 		return err
@@ -366,17 +367,18 @@ func (p *Pages) trySaveGroup(w http.ResponseWriter, r *http.Request, v *groupVis
 	return p.redirectToSavedGroup(w, r, v, strings.TrimSpace(g.DisplayName()+" was saved. "+m.OthersText(by)))
 }
 
-// groupChange is a kind of change of a group that needs a confirmation.
+// groupChange describes a change of a group that needs a confirmation, such as its deletion.
 type groupChange struct {
 	Name, Verb, Icon                   string // Name is the last part of the change's address
 	IsDangerous                        bool
 	IsFinal                            bool // whether the change cannot be undone, so that it needs a fresh sign-in
 	AppliesTo                          func(directory.Group) bool
 	DirectoryEffect, ApplicationEffect string // what happens in the directory, and what happens at each application
-	Undo, DoneText                     string
+	Undo, DoneText                     string // how to undo the change, and the notice after it
 	apply                              func(h *directory.Handle, ctx context.Context, objectID, actor string) error
 }
 
+// groupChanges returns the changes of a group that have a button.
 func groupChanges() []groupChange {
 	return []groupChange{
 		{
@@ -499,7 +501,7 @@ func (p *Pages) removeMembers(w http.ResponseWriter, r *http.Request, v *groupVi
 	}
 	ids := r.PostForm["member"]
 	if len(ids) == 0 {
-		return p.viewGroup(w, r, v, http.StatusUnprocessableEntity, groupValues(v.Group), nil, "Tick at least one member.")
+		return p.renderGroup(w, r, v, http.StatusUnprocessableEntity, groupValues(v.Group), nil, "Tick at least one member.")
 	}
 	apps, err := v.ApplicationsOf(r.Context(), v.Group.ObjectID)
 	if err != nil {
@@ -552,10 +554,10 @@ type addMembersPage struct {
 }
 
 func (p *Pages) showAddMembers(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
-	return p.viewAddMembers(w, r, v, http.StatusOK, r.URL.Query().Get("kind"), "")
+	return p.renderAddMembers(w, r, v, http.StatusOK, r.URL.Query().Get("kind"), "")
 }
 
-func (p *Pages) viewAddMembers(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, kind, wrong string) error {
+func (p *Pages) renderAddMembers(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, kind, wrong string) error {
 	base, group := v.urlBelow("/members/add"), v.Group.ObjectID
 	pg := addMembersPage{Page: v.page, ListURL: base, Error: wrong}
 	if kind == "groups" {
@@ -613,7 +615,7 @@ func (p *Pages) addMembers(w http.ResponseWriter, r *http.Request, v *groupVisit
 	}
 	ids := r.PostForm["member"]
 	if len(ids) == 0 {
-		return p.viewAddMembers(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("kind"), "Tick at least one row.")
+		return p.renderAddMembers(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("kind"), "Tick at least one row.")
 	}
 	n, err := v.AddMembers(r.Context(), v.Group.ObjectID, ids, v.actorLabel())
 	if err != nil {

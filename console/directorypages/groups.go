@@ -120,8 +120,9 @@ func listURL(base string, pairs ...string) string {
 	return base + "?" + form.Encode()
 }
 
-// newGroupPager returns the links between the pages of a list of groups. one and many are the noun
-// for the rows. more holds further query parameters, as names and values in turn.
+// newGroupPager returns the links between the pages of a list of groups. one and many are the
+// singular and the plural of the noun for the rows. more holds further query parameters, as names
+// and values in turn.
 func newGroupPager(base string, q directory.GroupQuery, found directory.GroupPage, one, many string, more ...string) console.Pager {
 	status := ""
 	if q.Deleted {

@@ -151,8 +151,9 @@ func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *appVi
 	return p.redirectToHeld(w, r, v, heldChangedNotice)
 }
 
-// heldEffects returns those of the two sentences that apply to the cause: the sentence accounts if
-// the cause has operations on accounts or groups, and the sentence members if it has memberships.
+// heldEffects returns the sentences for a question about the operations of one cause. accounts is a
+// sentence about operations on accounts or groups, and members a sentence about memberships. It
+// leaves out a sentence if the cause has no such operations.
 func heldEffects(h provision.HeldCause, accounts, members string) []string {
 	var all []string
 	if h.Count > h.Members {

@@ -34,11 +34,11 @@ type importPage struct {
 	KeptUntil                       time.Time
 	Columns                         []columnChoice
 	TypedColumns                    []columnChoice // the column choices in the form, if the form's file is no longer kept
-	UnknownCount                    int
+	UnknownCount                    int            // how many columns the operator must still choose an attribute for
 	Separator                       string
 	EncodingGuesses                 []directory.Reading
 	NameTemplate                    string // an example of a template that builds user principal names
-	AsksForTemplate, AsksForFormat  bool
+	AsksForTemplate, AsksForFormat  bool   // whether the page shows the inputs for the template, and for the format of the file
 }
 
 // UnknownBadge returns the badge for a column whose attribute the operator must choose.
@@ -120,17 +120,17 @@ const maxListEntries = 200
 func (p *Pages) showImport(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	id := r.URL.Query().Get("file")
 	if id == "" {
-		return p.viewImport(w, r, v, http.StatusOK, importPage{})
+		return p.renderImport(w, r, v, http.StatusOK, importPage{})
 	}
 	k := p.findKeptImport(v, id)
 	if k == nil {
-		return p.viewImport(w, r, v, http.StatusGone, importPage{FileNotice: &fileForgottenNotice})
+		return p.renderImport(w, r, v, http.StatusGone, importPage{FileNotice: &fileForgottenNotice})
 	}
 	if err := k.lock(r.Context()); err != nil {
 		return err
 	}
 	defer k.unlock()
-	return p.viewImport(w, r, v, http.StatusOK, k.pageData())
+	return p.renderImport(w, r, v, http.StatusOK, k.pageData())
 }
 
 var fileForgottenNotice = console.Notice{Tone: console.ToneWarning, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
@@ -161,7 +161,7 @@ func (k *keptImport) pageData() importPage {
 	return pg
 }
 
-func (p *Pages) viewImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, pg importPage) error {
+func (p *Pages) renderImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, pg importPage) error {
 	pg.Page = v.page
 	pg.Title = "Import users"
 	pg.Lead = "Reads a CSV file whose first line names the columns. A user is found by objectId, else by employeeId, else by userPrincipalName. A file imported again changes nothing."
@@ -192,7 +192,7 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	case id == "":
 		return p.showImportError(w, r, v, form, "Choose a CSV file first.")
 	case k == nil:
-		return p.viewImport(w, r, v, http.StatusGone, importPage{FileNotice: &fileForgottenNotice, Form: form, TypedColumns: form.typedColumns()})
+		return p.renderImport(w, r, v, http.StatusGone, importPage{FileNotice: &fileForgottenNotice, Form: form, TypedColumns: form.typedColumns()})
 	}
 	if err := k.lock(r.Context()); err != nil {
 		return err
@@ -246,7 +246,7 @@ func (p *Pages) previewOrImport(r *http.Request, v *directoryVisit, k *keptImpor
 }
 
 func (p *Pages) showImportError(w http.ResponseWriter, r *http.Request, v *directoryVisit, form importForm, text string) error {
-	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, TypedColumns: form.typedColumns()})
+	return p.renderImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, TypedColumns: form.typedColumns()})
 }
 
 // typedColumns returns the column choices in the form. The page shows them if the form's file is no

@@ -26,7 +26,7 @@ const (
 
 // importForm holds the operator's choices in the form, without the file.
 type importForm struct {
-	SoftDeletesAbsent, IsForced       bool
+	SoftDeletesAbsent, IsForced       bool              // whether to soft-delete users that are not in the file, and whether to do so even if they are many
 	Columns                           map[string]string // for each column, by its name, the attributes that the operator chose, separated by commas; "" means that the import ignores the column
 	NameTemplate, Separator, Encoding string
 	EnabledWords, DisabledWords       string // the words that mean an enabled or a disabled account, separated by commas
@@ -54,7 +54,7 @@ func readImportForm(form url.Values) importForm {
 // reading or changing it.
 type keptImport struct {
 	ID, Name  string
-	busy      chan struct{}
+	busy      chan struct{} // has an element while the file is locked
 	keptUntil time.Time
 
 	data          []byte // the content of the file; nil after the import
@@ -67,6 +67,7 @@ type keptImport struct {
 	notice        *console.Notice // says why there is no preview, or why the import was not made; may be nil
 }
 
+// lock waits until no other request works with the file.
 func (k *keptImport) lock(ctx context.Context) error {
 	select {
 	case k.busy <- struct{}{}:
@@ -84,6 +85,7 @@ func (v *directoryVisit) importKey(id string) string {
 	return id + " " + v.Operator.ID + " " + string(v.Directory.ID)
 }
 
+// keepImport keeps an uploaded file in memory for a while.
 func (p *Pages) keepImport(v *directoryVisit, k *keptImport) {
 	now := p.Console.Options.Now()
 	k.keptUntil = now.Add(importLifetime)
@@ -91,6 +93,7 @@ func (p *Pages) keepImport(v *directoryVisit, k *keptImport) {
 	p.imports.PutSized(v.importKey(k.ID), console.Remembered{Value: k, ExpiresAt: k.keptUntil, Owner: v.Operator.ID, Size: len(k.data)}, now)
 }
 
+// findKeptImport returns the kept file with this id, or nil if it is no longer kept.
 func (p *Pages) findKeptImport(v *directoryVisit, id string) *keptImport {
 	k, _ := p.imports.Get(v.importKey(id), p.Console.Options.Now()).(*keptImport)
 	return k

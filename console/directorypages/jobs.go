@@ -14,8 +14,8 @@ import (
 // jobsPerPage is the number of applications on a page of the list of jobs.
 const jobsPerPage = 50
 
-// needsAttention is the value of the query's parameter "show" that leaves out jobs that no person has
-// to look at.
+// needsAttention is a value of the query parameter "show". With it, the page lists only the jobs that
+// a person has to look at.
 const needsAttention = "attention"
 
 // jobsPage is the data of the view "jobs": the provisioning of all applications of a directory.
@@ -105,6 +105,7 @@ func (v *directoryVisit) jobsURL(onlySome bool, after string) string {
 	return v.url("provisioning") + "?" + query.Encode()
 }
 
+// jobRow returns the row of an application in the list of jobs.
 func (p *Pages) jobRow(r *http.Request, v *directoryVisit, a directory.Application) (jobRow, error) {
 	row := jobRow{Name: a.Name, URL: v.appURL(a) + "/provisioning", Badge: jobBadge(provision.NotConfigured), StatusText: "Nothing is sent."}
 	report, err := p.Jobs.Report(r.Context(), provision.Key{Directory: provision.SourceID(v.Directory.ID), App: a.ID})

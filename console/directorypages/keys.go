@@ -26,6 +26,7 @@ type keysPage struct {
 	CancelURL string
 }
 
+// keyRow shows an API key in the list.
 type keyRow struct {
 	operator.Key
 	Badge       console.Badge
@@ -47,6 +48,7 @@ type keyForm struct {
 	Error           *console.FieldError
 }
 
+// levelChoice is an option for what a new key may do.
 type levelChoice struct {
 	Value, Text, Help string
 	IsChecked         bool
@@ -121,12 +123,12 @@ func (p *Pages) showKeys(w http.ResponseWriter, r *http.Request, v *directoryVis
 }
 
 func (p *Pages) showKeyForm(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewKeyForm(w, r, v, http.StatusOK, nil)
+	return p.renderKeyForm(w, r, v, http.StatusOK, nil)
 }
 
-// viewKeyForm shows the form for a new key. If wrong is set, the form contains the typed values,
+// renderKeyForm shows the form for a new key. If wrong is set, the form contains the typed values,
 // and wrong is shown beside its input.
-func (p *Pages) viewKeyForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
+func (p *Pages) renderKeyForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
 	now := p.Console.Options.Now().UTC()
 	day := func(after time.Duration) string { return now.Add(after).Format(time.DateOnly) }
 	f := keyForm{
@@ -163,7 +165,7 @@ func (p *Pages) makeKey(w http.ResponseWriter, r *http.Request, v *directoryVisi
 	}
 	day, err := time.Parse(time.DateOnly, r.PostForm.Get("expires"))
 	if err != nil {
-		return p.viewKeyForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "expires", Text: "Write the day as 2027-01-31."})
+		return p.renderKeyForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "expires", Text: "Write the day as 2027-01-31."})
 	}
 	req.Expires = day.AddDate(0, 0, 1) // the key is valid until the end of that day, in UTC
 	made, secret, err := p.Keys.CreateKey(r.Context(), req)
@@ -171,7 +173,7 @@ func (p *Pages) makeKey(w http.ResponseWriter, r *http.Request, v *directoryVisi
 		return p.Console.Redirect(w, r, v.keysURL(), keyFormUsedNotice)
 	}
 	if wrong := console.InputError(err, console.InputIDs{"name": "name", "level": "level-read", "expires": "expires", "": "name"}); wrong != nil {
-		return p.viewKeyForm(w, r, v, http.StatusUnprocessableEntity, wrong)
+		return p.renderKeyForm(w, r, v, http.StatusUnprocessableEntity, wrong)
 	}
 	if err != nil {
 		return err

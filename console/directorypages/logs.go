@@ -301,6 +301,7 @@ type logEntryPage struct {
 	UndoURL       string // address of the page that asks whether to undo the cycle; empty if the entry is about no change
 }
 
+// logStep shows one step of a log entry.
 type logStep struct {
 	Title   string
 	Step    provision.Step
@@ -364,6 +365,7 @@ func stepTitle(t provision.StepType) string {
 	return "Perform action"
 }
 
+// detailFacts lists the details of a step, sorted by name.
 func detailFacts(m map[string]string) []console.Fact {
 	var list []console.Fact
 	for name, value := range m {
@@ -373,6 +375,7 @@ func detailFacts(m map[string]string) []console.Fact {
 	return list
 }
 
+// summaryFacts lists the properties of a log entry that have a value.
 func summaryFacts(e provision.LogEntry) []console.Fact {
 	var list []console.Fact
 	for _, f := range []console.Fact{

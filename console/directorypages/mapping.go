@@ -41,6 +41,7 @@ type mappingPage struct {
 	AdvancedActions  []console.Action // the links under Entra's "Show advanced options"
 }
 
+// mappingRow shows one row of a mapping.
 type mappingRow struct {
 	Source       string
 	Target       string

@@ -25,6 +25,7 @@ type notificationsPage struct {
 	CancelURL       string
 }
 
+// recipientRow shows a recipient of notifications in the list.
 type recipientRow struct {
 	notification.Recipient
 	TopicsText  string
@@ -46,11 +47,13 @@ type recipientForm struct {
 	Error        *console.FieldError
 }
 
+// topicChoice is a checkbox for one topic of notifications.
 type topicChoice struct {
 	Value, Text, Help string
 	IsChecked         bool
 }
 
+// applicationChoice is an option for the application that notifications are about.
 type applicationChoice struct {
 	ID, Name string
 	IsChosen bool
@@ -119,12 +122,12 @@ func newRecipientRow(v *directoryVisit, r notification.Recipient, application st
 }
 
 func (p *Pages) showRecipientForm(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewRecipientForm(w, r, v, http.StatusOK, nil)
+	return p.renderRecipientForm(w, r, v, http.StatusOK, nil)
 }
 
-// viewRecipientForm shows the form for a new recipient. If wrong is set, the form contains the
+// renderRecipientForm shows the form for a new recipient. If wrong is set, the form contains the
 // typed values, and wrong is shown beside its input.
-func (p *Pages) viewRecipientForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
+func (p *Pages) renderRecipientForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
 	apps, err := v.Applications(r.Context())
 	if err != nil {
 		return err
@@ -132,7 +135,7 @@ func (p *Pages) viewRecipientForm(w http.ResponseWriter, r *http.Request, v *dir
 	f := recipientForm{FormURL: v.notificationsURL(), Address: r.PostForm.Get("address"), Error: wrong}
 	for _, t := range notification.Topics {
 		checked := wrong == nil || slices.Contains(r.PostForm["topic"], string(t))
-		f.Topics = append(f.Topics, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), IsChecked: checked})
+		f.Topics = append(f.Topics, topicChoice{Value: string(t), Text: t.Label(), Help: t.Describe(), IsChecked: checked})
 	}
 	for _, a := range apps {
 		f.Applications = append(f.Applications, applicationChoice{ID: a.ID, Name: a.Name, IsChosen: r.PostForm.Get("application") == a.ID})
@@ -152,14 +155,14 @@ func (p *Pages) addRecipient(w http.ResponseWriter, r *http.Request, v *director
 		req.Topics = append(req.Topics, notification.Topic(name))
 	}
 	if len(req.Topics) == 0 {
-		return p.viewRecipientForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "topic-quarantine", Text: "Tick at least one."})
+		return p.renderRecipientForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "topic-quarantine", Text: "Tick at least one."})
 	}
 	who, err := p.Notifications.Add(r.Context(), req)
 	if req.Application != "" && errors.Is(err, refusal.NotFound) {
-		return p.viewRecipientForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "application", Text: "This application no longer exists. Choose another one."})
+		return p.renderRecipientForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "application", Text: "This application no longer exists. Choose another one."})
 	}
 	if wrong := console.InputError(err, console.InputIDs{"address": "address", "topics": "topic-quarantine", "": "address"}); wrong != nil {
-		return p.viewRecipientForm(w, r, v, http.StatusUnprocessableEntity, wrong)
+		return p.renderRecipientForm(w, r, v, http.StatusUnprocessableEntity, wrong)
 	}
 	if err != nil {
 		return err

@@ -54,6 +54,8 @@ func (p *Pages) startLink(w http.ResponseWriter, r *http.Request, v *operatorVis
 	return p.redirectToProvider(w, r, address, err)
 }
 
+// redirectToProvider redirects to an address of the identity provider, or returns err if it is not
+// nil.
 func (p *Pages) redirectToProvider(w http.ResponseWriter, r *http.Request, address string, err error) error {
 	if err != nil {
 		return err

@@ -56,10 +56,11 @@ type Pages struct {
 	Lifetime context.Context
 	// Owner is the name under which this process claims jobs.
 	Owner string
-	// Live lets all viewers of the same running work share one read of its state. If it is nil, the
-	// pages use a board of their own, on which no change wakes the viewers.
+	// Live is the board at which viewers of running work, such as a plan that is being made, wait for
+	// changes. All viewers of the same work share one read of its state. If Live is nil, the pages
+	// use a board of their own. Nothing announces changes there, so viewers notice them later.
 	Live *live.Board
-	// BeatEvery is how often an event stream sends a sign of life, and checks that the operator may
+	// BeatEvery is how often an event stream sends a heartbeat, and checks that the operator may
 	// still read it; 0 means ten seconds.
 	BeatEvery time.Duration
 
@@ -293,7 +294,7 @@ func (p *Pages) Handler() http.Handler {
 	for i := range pages {
 		pages[i].Handle = explainErrors(pages[i].Handle)
 	}
-	return console.Area[*operatorVisit]{
+	return console.PageSet[*operatorVisit]{
 		Console: p.Console,
 		Tables:  [][]console.Route[*operatorVisit]{door.routes(), pages},
 		Guard:   door.guard,
@@ -342,6 +343,7 @@ func (p *Pages) withDirectory(handle func(http.ResponseWriter, *http.Request, *d
 	}
 }
 
+// menu returns the menu of a directory.
 func (v *directoryVisit) menu() []console.MenuItem {
 	return []console.MenuItem{
 		{Text: "Directory"},
@@ -368,6 +370,7 @@ func (v *directoryVisit) url(rest string) string {
 	return "/d/" + url.PathEscape(v.Directory.Name) + "/" + rest
 }
 
+// crumbs returns links to the pages above a page of the directory, followed by more.
 func (v *directoryVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
@@ -420,6 +423,7 @@ func pathBelowApplication(path string) string {
 	return "/" + parts[5]
 }
 
+// menu returns the menu of an application.
 func (v *appVisit) menu() []console.MenuItem {
 	return []console.MenuItem{
 		{Text: v.App.Name},

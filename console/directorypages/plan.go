@@ -66,6 +66,7 @@ type plannedRow struct {
 // memberOutcome says why a planned change of a member was not sent.
 type memberOutcome struct{ Name, Text string }
 
+// attributeChange shows a planned change of one attribute.
 type attributeChange struct{ Path, Old, New string }
 
 // maxMembersShown is how many members of one group the page shows at most.
@@ -297,6 +298,7 @@ func (p *Pages) addPlannedRows(ctx context.Context, v *appVisit, pg *planPage, p
 	return nil
 }
 
+// newPlannedRowWithOutcome is like newPlannedRow, but also shows what became of the operation.
 func (v *appVisit) newPlannedRowWithOutcome(row provision.PlannedRow) plannedRow {
 	one := v.newPlannedRow(row.PlannedObject)
 	switch row.Outcome {

@@ -60,12 +60,12 @@ type provisioningForm struct {
 	TenantURL        string
 	Secret           string // the Secret Token that was just typed; a saved token is never shown
 	HasSecret        bool
-	RestoresMappings bool
+	RestoresMappings bool // whether the default mappings are to be restored
 	Scope            provision.Scope
 	Rehire           provision.Rehire
 	Swaps            provision.Swaps
-	NestedGroups     string // whether groups are sent as members of groups: nestedOff or nestedOn
-	SecondApproval   string // whether a second operator must approve plans: nestedOff or nestedOn
+	NestedGroups     string // whether groups are sent as members of groups: choiceOff or choiceOn
+	SecondApproval   string // whether a second operator must approve plans: choiceOff or choiceOn
 	Status           provision.Status
 }
 
@@ -98,13 +98,15 @@ const (
 	choiceOn  = "on"
 )
 
-func choiceValue(nested bool) string {
-	if nested {
+// choiceValue returns the value of a choice between on and off.
+func choiceValue(on bool) string {
+	if on {
 		return choiceOn
 	}
 	return choiceOff
 }
 
+// mappingLink is a link to the page of a mapping.
 type mappingLink struct {
 	Name, URL string
 	IsEnabled bool
@@ -215,8 +217,8 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 	return pg, nil
 }
 
-// showReport puts the state of the job into the page. Everything that it sets also changes while the
-// page is open.
+// showReport puts the state of the job into the page. It sets the fields that can change while the
+// page is open; streamProvisioning sends them again.
 func (p *Pages) showReport(pg *provisioningPage, v *appVisit, report provision.Report) {
 	pg.State = newProvisioningState(report, p.Console.Options.Now())
 	if last := report.State.Last; last != nil && last.Created+last.Updated+last.Disabled+last.Deleted > 0 {
@@ -373,6 +375,7 @@ func provisioningFields() []console.EditField {
 	}
 }
 
+// provisioningValues returns the values of the form that stand for the stored settings of a job.
 func provisioningValues(job provision.Job) map[string]string {
 	return map[string]string{
 		"mode": string(job.Mode), "tenantURL": job.TenantURL, "secret": job.SecretMark(), "scope": string(job.Scope), "status": string(job.Status),
@@ -534,6 +537,7 @@ func (v *directoryVisit) findLastChange(ctx context.Context, subject string) (*e
 	return nil, nil
 }
 
+// newSettings returns the settings that the values of the form stand for.
 func newSettings(values map[string]string, secret string) (provision.Settings, error) {
 	s := provision.Settings{
 		Mode: provision.Mode(values["mode"]), TenantURL: values["tenantURL"], Status: provision.Status(values["status"]), Scope: provision.Scope(values["scope"]),
@@ -654,6 +658,7 @@ func refusalTitle(k provision.Kind) string {
 	return "The application refused the connection"
 }
 
+// refusalText describes why the application refused a request, with the request and the answer.
 func refusalText(e *provision.TargetError) string {
 	text := e.Words()
 	if e.Request != "" {
@@ -821,6 +826,7 @@ func (p *Pages) handleJobError(w http.ResponseWriter, r *http.Request, v *appVis
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.Notice{Tone: console.ToneInfo, Text: "Provisioning is not set up for " + v.App.Name + " yet. Click Get started."})
 }
 
+// jobBadge returns the badge for the status of a job.
 func jobBadge(code string) console.Badge {
 	switch code {
 	case provision.Running:
@@ -874,6 +880,7 @@ func cycleSentence(c provision.CycleReport) string {
 	return strings.Join(parts, ", ")
 }
 
+// newProvisioningState prepares a job's report for the page.
 func newProvisioningState(r provision.Report, now time.Time) *provisioningState {
 	s := &provisioningState{Report: r, Quarantine: r.State.Quarantine, LastCycle: newCycleView(r.State.Last), NextCycle: r.State.NextCycle}
 	if r.State.Phase != provision.Idle {
@@ -911,6 +918,7 @@ func rateText(c provision.CycleReport, now time.Time) string {
 	return console.GroupDigits(int(float64(c.Read)/took.Minutes())) + " looked at in a minute"
 }
 
+// newCycleView prepares the report of a cycle for the page. It returns nil for nil.
 func newCycleView(c *provision.CycleReport) *cycleView {
 	if c == nil {
 		return nil

@@ -19,13 +19,15 @@ import (
 // confirmation before the operator's form turns Provisioning Status on.
 const openedInput = "opened"
 
+// revisionText returns a number that changes when a change of the job's settings starts an initial
+// cycle.
 func revisionText(job provision.Job) string { return strconv.FormatInt(job.LookAtAll, 10) }
 
 // reachChange is a change of a job's settings, with its effect on users. Forms that change the
 // scope, scoping filters, mappings or Target Object Actions use it to ask for confirmation.
 type reachChange struct {
 	before, after          provision.Job
-	reach                  provision.Reach
+	reach                  provision.Reach          // how many users the change affects, and in which ways
 	effect                 provision.Effect         // the values that change, and the people who leave the scope, with the reasons
 	oldMapping, newMapping *provision.ObjectMapping // the mapping of users before and after the change
 }
@@ -85,6 +87,8 @@ func (c reachChange) confirmationValue() string {
 	return text + " " + revisionText(c.before)
 }
 
+// effectNumbers returns the numbers of an effect as one string. The operator's confirmation holds
+// only as long as the string stays the same.
 func effectNumbers(e provision.Effect) string {
 	return fmt.Sprintf("%d %d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Lacking), len(e.Shared), e.Off, e.Leave, e.Come)
 }

@@ -24,6 +24,7 @@ type rolesPage struct {
 	Error            string
 }
 
+// roleRow shows one role of an application in the list.
 type roleRow struct {
 	Role          directory.AppRole
 	URL           string // address of the role's page; empty for Default Access, which has none
@@ -69,10 +70,10 @@ func (pg *rolesPage) fillInputs(values map[string]string, wrong *console.FieldEr
 }
 
 func (p *Pages) showRoles(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewRoles(w, r, v, http.StatusOK, roleValues(directory.AppRole{Enabled: true}), nil)
+	return p.renderRoles(w, r, v, http.StatusOK, roleValues(directory.AppRole{Enabled: true}), nil)
 }
 
-func (p *Pages) viewRoles(w http.ResponseWriter, r *http.Request, v *appVisit, status int, values map[string]string, wrong *console.FieldError) error {
+func (p *Pages) renderRoles(w http.ResponseWriter, r *http.Request, v *appVisit, status int, values map[string]string, wrong *console.FieldError) error {
 	own, err := v.Roles(r.Context(), v.App.ID)
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func (p *Pages) addRole(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	}
 	role, _, err := v.PutRole(r.Context(), v.App.ID, applyRoleValues(directory.AppRole{}, values), v.actorLabel())
 	if wrong := console.AttributeError(err); wrong != nil {
-		return p.viewRoles(w, r, v, http.StatusUnprocessableEntity, values, wrong)
+		return p.renderRoles(w, r, v, http.StatusUnprocessableEntity, values, wrong)
 	}
 	if err != nil {
 		return err
@@ -136,10 +137,10 @@ func (p *Pages) showRole(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if err != nil {
 		return err
 	}
-	return p.viewRole(w, r, v, http.StatusOK, role, roleValues(role), nil)
+	return p.renderRole(w, r, v, http.StatusOK, role, roleValues(role), nil)
 }
 
-func (p *Pages) viewRole(w http.ResponseWriter, r *http.Request, v *appVisit, status int, role directory.AppRole, values map[string]string, wrong *console.FieldError) error {
+func (p *Pages) renderRole(w http.ResponseWriter, r *http.Request, v *appVisit, status int, role directory.AppRole, values map[string]string, wrong *console.FieldError) error {
 	at := v.url("/roles/" + role.ID)
 	pg := rolesPage{Page: v.page, Role: role, FormURL: at, CancelURL: v.url("/roles"), StartValues: console.StartValueFields(roleFields(), values)}
 	if wrong != nil {
@@ -180,7 +181,7 @@ func (p *Pages) saveRole(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	after, changed, err := v.PutRole(r.Context(), v.App.ID, applyRoleValues(role, m.Values), v.actorLabel())
 	if wrong := console.AttributeError(err); wrong != nil {
-		return p.viewRole(w, r, v, http.StatusUnprocessableEntity, role, m.Values, wrong)
+		return p.renderRole(w, r, v, http.StatusUnprocessableEntity, role, m.Values, wrong)
 	}
 	if err != nil {
 		return err

@@ -378,6 +378,7 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), addRequiredWarning(n, after, mapping.Name))
 }
 
+// rowFrame returns the frame of a page that is below the page of a mapping.
 func (p *Pages) rowFrame(v *appVisit, mapping string) console.Page {
 	frame := v.page
 	frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: mapping, URL: v.mappingURL(mapping)})
@@ -523,6 +524,7 @@ func (p *Pages) addPreview(ctx context.Context, v *appVisit, pg *rowPage, job pr
 	pg.Preview = tried
 }
 
+// previewCountText says for how many users or groups the row yields no value or fails.
 func previewCountText(t provision.RowPreview, users bool) string {
 	one, several := "active user", "active users"
 	if !users {
@@ -535,6 +537,7 @@ func previewCountText(t provision.RowPreview, users bool) string {
 	return fmt.Sprintf("Of %s, %s no value, and the mapping fails for %d.", who, console.PluralForms(t.Empties, "has", "have"), t.Failures)
 }
 
+// newTraceStep prepares a step of an evaluation, and the steps within it, for the page.
 func newTraceStep(s *expr.Step) *traceStep {
 	t := &traceStep{Expression: s.Expression, Tone: console.ToneQuiet}
 	switch {
@@ -542,7 +545,7 @@ func newTraceStep(s *expr.Step) *traceStep {
 		t.Result = "not evaluated"
 	case s.Err != nil:
 		t.Result, t.Tone = "fails", console.ToneProblem
-	case s.Redacted():
+	case s.IsRedacted():
 		t.Result = "[Redact]"
 	case s.Value.IsNull():
 		t.Result = "no value"

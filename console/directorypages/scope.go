@@ -26,6 +26,7 @@ type scopePage struct {
 	Filters          []filterView
 }
 
+// filterView shows one scoping filter in the form.
 type filterView struct {
 	InputPrefix        string // prefix of the names of the filter's inputs
 	Label              string
@@ -35,6 +36,7 @@ type filterView struct {
 	Clauses            []clauseView
 }
 
+// clauseView shows one clause of a scoping filter in the form.
 type clauseView struct {
 	InputPrefix string
 	Label       string
@@ -84,6 +86,8 @@ func normalizeFilters(groups []provision.FilterGroup) []provision.FilterGroup {
 	return plain
 }
 
+// canonicalOperatorName returns an operator's name as Entra writes it. An unknown name is returned
+// unchanged.
 func canonicalOperatorName(name string) string {
 	for _, o := range provision.Operators() {
 		if o.Is(name) {
@@ -93,6 +97,7 @@ func canonicalOperatorName(name string) string {
 	return name
 }
 
+// decodeFilters reads the filters that a hidden input holds as JSON.
 func decodeFilters(text string) ([]provision.FilterGroup, error) {
 	if text == "" {
 		return nil, nil
@@ -104,6 +109,7 @@ func decodeFilters(text string) ([]provision.FilterGroup, error) {
 	return groups, nil
 }
 
+// filtersOfMapping returns the scoping filters of a mapping.
 func filtersOfMapping(m *provision.ObjectMapping) []provision.FilterGroup {
 	if m.Scope == nil {
 		return nil
@@ -243,6 +249,7 @@ func (pg *scopePage) fillFilters(groups []typedFilter, attributes []string, more
 	}
 }
 
+// asTypedFilters returns stored filters in the form of filters that the operator has typed.
 func asTypedFilters(groups []provision.FilterGroup) []typedFilter {
 	typed := make([]typedFilter, len(groups))
 	for i, g := range groups {

@@ -52,7 +52,7 @@ func (p *Pages) withDirectoryByID(handle func(http.ResponseWriter, *http.Request
 		if id == "" {
 			return named(w, r, o)
 		}
-		h, err := p.Directories.OpenID(r.Context(), directory.ID(id))
+		h, err := p.Directories.OpenByID(r.Context(), directory.ID(id))
 		if err != nil {
 			return err
 		}
@@ -94,10 +94,10 @@ func (p *Pages) checkTypedName(w http.ResponseWriter, r *http.Request, ask conso
 }
 
 func (p *Pages) showApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewApplicationSettings(w, r, v, http.StatusOK, v.App.Name, nil)
+	return p.renderApplicationSettings(w, r, v, http.StatusOK, v.App.Name, nil)
 }
 
-func (p *Pages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit, status int, name string, wrong *console.FieldError) error {
+func (p *Pages) renderApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit, status int, name string, wrong *console.FieldError) error {
 	c, err := v.ApplicationContents(r.Context(), v.App.ID)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (p *Pages) renameApplication(w http.ResponseWriter, r *http.Request, v *app
 	}
 	a, err := v.RenameApplication(r.Context(), v.App.ID, name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return p.viewApplicationSettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
+		return p.renderApplicationSettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
 		return err
@@ -166,7 +166,7 @@ func (p *Pages) newDeleteApplicationPage(ctx context.Context, v *appVisit) (cons
 	return pg, nil
 }
 
-// refuseDeleteApplication leads back to the settings, with the reason, if only the command line may
+// refuseDeleteApplication redirects to the settings, with the reason, if only the command line may
 // delete the application.
 func (p *Pages) refuseDeleteApplication(w http.ResponseWriter, r *http.Request, v *appVisit) (refused bool, err error) {
 	job, err := p.Jobs.Get(r.Context(), v.jobKey())
@@ -210,10 +210,10 @@ func (p *Pages) deleteApplication(w http.ResponseWriter, r *http.Request, v *app
 }
 
 func (p *Pages) showDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewDirectorySettings(w, r, v, http.StatusOK, v.Directory.Name, nil, &domainForm{Domain: v.Directory.DefaultDomain})
+	return p.renderDirectorySettings(w, r, v, http.StatusOK, v.Directory.Name, nil, &domainForm{Domain: v.Directory.DefaultDomain})
 }
 
-func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *console.FieldError, domain *domainForm) error {
+func (p *Pages) renderDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *console.FieldError, domain *domainForm) error {
 	c, err := v.Contents(r.Context())
 	if err != nil {
 		return err
@@ -243,7 +243,7 @@ func (p *Pages) renameDirectory(w http.ResponseWriter, r *http.Request, v *direc
 	}
 	d, err := p.Directories.Rename(r.Context(), v.Directory, name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong, &domainForm{Domain: v.Directory.DefaultDomain})
+		return p.renderDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong, &domainForm{Domain: v.Directory.DefaultDomain})
 	}
 	if err != nil {
 		return err
@@ -327,6 +327,7 @@ type sitesPage struct {
 	FirstLinkExpires time.Time
 }
 
+// siteRow shows one site in the list.
 type siteRow struct {
 	Site         site.Site
 	URL          string // address of the site's own pages, which have their own sign-in
@@ -419,10 +420,10 @@ func (p *Pages) withSite(handle func(http.ResponseWriter, *http.Request, *operat
 }
 
 func (p *Pages) showSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site) error {
-	return p.viewSiteSettings(w, r, v, s, http.StatusOK, s.Name, nil)
+	return p.renderSiteSettings(w, r, v, s, http.StatusOK, s.Name, nil)
 }
 
-func (p *Pages) viewSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, status int, name string, wrong *console.FieldError) error {
+func (p *Pages) renderSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, status int, name string, wrong *console.FieldError) error {
 	c, err := p.Rosters.Open(s).Counts(r.Context())
 	if err != nil {
 		return err
@@ -452,7 +453,7 @@ func (p *Pages) renameSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 	}
 	after, err := p.Sites.Rename(r.Context(), s.ID, name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
+		return p.renderSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
 		return err
@@ -472,7 +473,7 @@ func (p *Pages) confirmSiteRename(w http.ResponseWriter, r *http.Request, v *ope
 		}
 	}
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return false, p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, name, wrong)
+		return false, p.renderSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {
 		return false, err

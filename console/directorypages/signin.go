@@ -105,6 +105,7 @@ func offerProvider(s *console.SignInPage, o *operator.OpenID, address string) {
 	}
 }
 
+// signInError returns the error that shows the sign-in page.
 func (d operatorGuard) signInError(r *http.Request) *console.PageError {
 	p := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in as an operator", Narrow: true},
@@ -166,7 +167,7 @@ func (d operatorGuard) redeemLink(w http.ResponseWriter, r *http.Request, _ *ope
 	return d.enter(w, r, s, "/d/")
 }
 
-// enter gives the browser a new session and redirects it to the address to.
+// enter gives the browser a new session and redirects it to the address in to.
 func (d operatorGuard) enter(w http.ResponseWriter, r *http.Request, s operator.Session, to string) error {
 	d.endOldSession(r)
 	d.console.SetSession(w, r, SessionCookie, s.Secret)

@@ -39,11 +39,13 @@ type signOnPage struct {
 	AssignmentsURL string // address of the page "Users and groups"
 }
 
+// signOnInput is an input of the form for single sign-on.
 type signOnInput struct {
 	Name, Label, Value, Hint string
 	Error                    *console.FieldError
 }
 
+// signOnCertificate shows a certificate with which Rollcall signs SAML responses.
 type signOnCertificate struct {
 	Thumbprint string
 	ValidUntil time.Time
@@ -51,10 +53,12 @@ type signOnCertificate struct {
 	State      console.Badge
 }
 
+// signOnFields returns the fields of the application's addresses.
 func signOnFields() []console.EditField {
 	return []console.EditField{{Name: "identifier", Label: "Identifier (Entity ID)"}, {Name: "replyURL", Label: "Reply URL (Assertion Consumer Service URL)"}}
 }
 
+// signingFields returns the fields that say how responses are signed.
 func signingFields() []console.EditField {
 	return []console.EditField{{Name: "option", Label: "Signing Option"}, {Name: "algorithm", Label: "Signing Algorithm"}}
 }
@@ -64,12 +68,12 @@ func signOnValues(s demosignin.Settings) map[string]string {
 }
 
 func (p *Pages) showSignOn(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewSignOn(w, r, v, http.StatusOK, nil, nil)
+	return p.renderSignOn(w, r, v, http.StatusOK, nil, nil)
 }
 
-// viewSignOn shows the page. values are the typed values of part 1. If values is nil, the page
+// renderSignOn shows the page. values are the typed values of part 1. If values is nil, the page
 // shows the stored values.
-func (p *Pages) viewSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, status int, values map[string]string, wrong *console.FieldError) error {
+func (p *Pages) renderSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, status int, values map[string]string, wrong *console.FieldError) error {
 	pg := signOnPage{Page: v.page, AppName: v.App.Name, HasNoProvider: p.SignOn == nil}
 	pg.Title = "Single sign-on"
 	pg.Crumbs = v.crumbs(console.Crumb{})
@@ -176,7 +180,7 @@ func (p *Pages) updateSignOn(w http.ResponseWriter, r *http.Request, v *appVisit
 		if _, ok := values["identifier"]; !ok {
 			values = nil // the request sent the form of part 3, which has no identifier
 		}
-		return p.viewSignOn(w, r, v, http.StatusUnprocessableEntity, values, wrong)
+		return p.renderSignOn(w, r, v, http.StatusUnprocessableEntity, values, wrong)
 	}
 	if err != nil {
 		return err

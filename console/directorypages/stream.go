@@ -18,8 +18,8 @@ import (
 const (
 	// maxStreams is how many event streams one operator may have open at this server.
 	maxStreams = 20
-	// defaultBeat is how often an event stream sends a sign of life. A page takes a stream for dead
-	// after 25 seconds (console.js).
+	// defaultBeat is how often an event stream sends a heartbeat, which shows that it still works. A
+	// page gives a stream up that has sent nothing for 25 seconds (console.js).
 	defaultBeat = 10 * time.Second
 	// accessEvery is the shortest time between two checks whether the operator may still read a
 	// stream.
@@ -31,10 +31,10 @@ const (
 // The names of the events in a stream.
 const (
 	partsEvent = "parts" // the parts of the page that may have changed, as HTML
-	beatEvent  = "beat"  // a sign of life
+	beatEvent  = "beat"  // a heartbeat, which shows that the stream still works
 )
 
-// livePart is the newest state of the parts of a page that change while it is open.
+// livePart holds the parts of a page that change while the page is open, in their newest state.
 type livePart struct {
 	HTML   []byte
 	IsLast bool // whether there is nothing more to follow, so that the stream ends
@@ -69,8 +69,8 @@ func (c *streamCount) end(operatorID string) {
 	}
 }
 
-// board returns the board through which all who look at the same page share one read of its newest
-// state.
+// board returns the board of these pages. A board lets all viewers of the same page share one read
+// of its newest state.
 func (p *Pages) board() *live.Board {
 	if p.Live != nil {
 		return p.Live
@@ -118,7 +118,7 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *appVisit, addr
 	return nil // the headers are sent, so no page can explain an error
 }
 
-// pageStream is one open stream.
+// pageStream is one open event stream. It sends the newest parts of a page to one browser.
 type pageStream struct {
 	pages    *Pages
 	out      *web.EventStream
@@ -173,7 +173,7 @@ func (s *pageStream) run(ctx context.Context) error {
 
 // checkApplication returns an error if the application or its directory is gone.
 func (p *Pages) checkApplication(ctx context.Context, v *appVisit) error {
-	h, err := p.Directories.OpenID(ctx, v.Directory.ID)
+	h, err := p.Directories.OpenByID(ctx, v.Directory.ID)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ func (v *appVisit) undoURL(u provision.Undo) string {
 	return v.url("/provisioning/undo") + "?" + undoQuery(u).Encode()
 }
 
+// undoQuery returns the query parameters that say what to undo.
 func undoQuery(u provision.Undo) url.Values {
 	switch {
 	case u.Cycle != "":
@@ -33,6 +34,7 @@ func undoQuery(u provision.Undo) url.Values {
 	return url.Values{"object": {u.Object}}
 }
 
+// parseUndo reads the parameters that undoQuery returns.
 func parseUndo(form url.Values) provision.Undo {
 	return provision.Undo{Cycle: form.Get("cycle"), Plan: form.Get("plan"), Object: form.Get("object")}
 }

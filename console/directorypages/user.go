@@ -68,7 +68,7 @@ func (i userInput) DescribedBy() string {
 }
 
 func (p *Pages) showNewUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewUserForm(w, r, v, http.StatusOK, directory.User{AccountEnabled: true}, map[string]string{}, nil)
+	return p.renderUserForm(w, r, v, http.StatusOK, directory.User{AccountEnabled: true}, map[string]string{}, nil)
 }
 
 func (p *Pages) addUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -78,7 +78,7 @@ func (p *Pages) addUser(w http.ResponseWriter, r *http.Request, v *directoryVisi
 		u, _, err = v.PutUser(r.Context(), u, v.actorLabel())
 	}
 	if wrong := console.AttributeError(err); wrong != nil {
-		return p.viewUserForm(w, r, v, http.StatusUnprocessableEntity, u, texts, wrong)
+		return p.renderUserForm(w, r, v, http.StatusUnprocessableEntity, u, texts, wrong)
 	}
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (p *Pages) showUser(w http.ResponseWriter, r *http.Request, v *directoryVis
 	if err != nil {
 		return err
 	}
-	return p.viewUserForm(w, r, v, http.StatusOK, u, texts, nil)
+	return p.renderUserForm(w, r, v, http.StatusOK, u, texts, nil)
 }
 
 // userFields lists the attributes that the form edits. accountEnabled is not among them, because
@@ -181,7 +181,7 @@ func (p *Pages) trySaveUser(w http.ResponseWriter, r *http.Request, v *directory
 		for _, a := range directory.Attributes() {
 			texts[a.Name] = r.PostForm.Get(a.Name)
 		}
-		return p.viewUserForm(w, r, v, http.StatusUnprocessableEntity, before, texts, wrong)
+		return p.renderUserForm(w, r, v, http.StatusUnprocessableEntity, before, texts, wrong)
 	}
 	if err != nil {
 		return err
@@ -227,6 +227,7 @@ func (v *directoryVisit) setUser(ctx context.Context, u *directory.User, texts m
 	return nil
 }
 
+// managerID returns the object id of the manager with this user principal name; "" if upn is empty.
 func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, error) {
 	if upn == "" {
 		return "", nil
@@ -238,7 +239,7 @@ func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, err
 	return manager.ObjectID, err
 }
 
-func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *console.FieldError) error {
+func (p *Pages) renderUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *console.FieldError) error {
 	pg := userPage{
 		Page: v.page, IsNew: u.ObjectID == "", User: u, IsDeleted: u.IsDeleted(), StartValues: console.StartValueFields(userFields(), texts), HasUnsavedValues: wrong != nil,
 		InputGroups: newInputGroups(u, texts, wrong), FormURL: v.url("users"), CancelURL: v.url("users"),
@@ -292,6 +293,7 @@ func (p *userPage) showsError(wrong *console.FieldError) bool {
 	return false
 }
 
+// userActions returns a button for each change that applies to the user.
 func (v *directoryVisit) userActions(u directory.User) []console.Action {
 	var list []console.Action
 	for _, c := range userChanges() {
@@ -302,6 +304,8 @@ func (v *directoryVisit) userActions(u directory.User) []console.Action {
 	return list
 }
 
+// newInputGroups returns the inputs of the form for a user, in groups. texts holds typed values,
+// which replace the stored ones. wrong is shown beside its input.
 func newInputGroups(u directory.User, texts map[string]string, wrong *console.FieldError) []inputGroup {
 	var groups []inputGroup
 	for _, a := range directory.Attributes() {

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// userChange is a kind of change of a user that needs a confirmation.
+// userChange describes a change of a user that needs a confirmation, such as disabling the user.
 type userChange struct {
 	Name        string // the last part of the change's address
 	Verb        string
@@ -24,11 +24,12 @@ type userChange struct {
 	// each application to which users are provisioned.
 	DirectoryEffect, ApplicationEffect string
 	RequiredAction                     provision.FlowTypes // the Target Object Action without which the change does not reach an application
-	Undo                               string
-	DoneText                           string
+	Undo                               string              // how to undo the change
+	DoneText                           string              // the notice after the change
 	apply                              func(h *directory.Handle, ctx context.Context, objectID, actor string) error
 }
 
+// userChanges returns the changes of a user that have a button.
 func userChanges() []userChange {
 	present := func(u directory.User) bool { return !u.IsDeleted() }
 	return []userChange{
@@ -179,7 +180,7 @@ func (p *Pages) changeUsers(w http.ResponseWriter, r *http.Request, v *directory
 	}
 	switch {
 	case len(r.PostForm["user"]) == 0:
-		return p.viewUsers(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
+		return p.renderUsers(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
 	case len(fit) == 0:
 		return p.Console.Redirect(w, r, v.url("users"), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: none of these users can be " + strings.TrimPrefix(c.DoneText, "was ") + "."})
 	case !console.ConfirmsNumber(r, len(fit)):
@@ -239,6 +240,7 @@ func (p *Pages) redirectToUnchangedUser(w http.ResponseWriter, r *http.Request, 
 	return p.Console.Redirect(w, r, v.userURL(u), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " is " + statusInSentence(u) + " already."})
 }
 
+// statusInSentence returns the user's status as a word for the middle of a sentence.
 func statusInSentence(u directory.User) string {
 	switch {
 	case u.IsDeleted():

@@ -57,10 +57,10 @@ func userBadge(u directory.User) console.Badge {
 }
 
 func (p *Pages) showUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewUsers(w, r, v, http.StatusOK, "")
+	return p.renderUsers(w, r, v, http.StatusOK, "")
 }
 
-func (p *Pages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong string) error {
+func (p *Pages) renderUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong string) error {
 	query, err := parseUserQuery(r)
 	if err != nil {
 		return err

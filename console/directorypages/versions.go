@@ -25,6 +25,7 @@ type versionsPage struct {
 	PastedDocument string // the pasted document that the server refused; may be empty
 }
 
+// versionRow shows one version of the mappings in the list.
 type versionRow struct {
 	Number      int64
 	URL         string
@@ -58,10 +59,10 @@ func (p *Pages) versionsFrame(v *appVisit) console.Page {
 }
 
 func (p *Pages) showVersions(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewVersions(w, r, v, http.StatusOK, nil, "")
+	return p.renderVersions(w, r, v, http.StatusOK, nil, "")
 }
 
-func (p *Pages) viewVersions(w http.ResponseWriter, r *http.Request, v *appVisit, status int, wrong *console.Notice, typed string) error {
+func (p *Pages) renderVersions(w http.ResponseWriter, r *http.Request, v *appVisit, status int, wrong *console.Notice, typed string) error {
 	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
@@ -187,7 +188,7 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 		return err
 	}
 	refuse := func(text string) error {
-		return p.viewVersions(w, r, v, http.StatusUnprocessableEntity, &console.Notice{Tone: console.ToneProblem, Title: "This was not imported", Text: console.AsSentence(text)}, string(document))
+		return p.renderVersions(w, r, v, http.StatusUnprocessableEntity, &console.Notice{Tone: console.ToneProblem, Title: "This was not imported", Text: console.AsSentence(text)}, string(document))
 	}
 	if len(bytes.TrimSpace(document)) == 0 {
 		return refuse("choose a file, or paste a document")

@@ -16,8 +16,8 @@ import (
 )
 
 // webhooksPage is the data of the view "webhooks". It lists the webhooks of a directory. If Form is
-// set, it is the form for a new webhook, or for the settings of one. If NewSecret is set, it shows a
-// secret that was just made. If Hook is set, it is the page of one webhook.
+// set, it is the form for a new webhook, or for the settings of one. If NewSecret is set, it shows
+// a secret that was just made. If Hook is set, it is the page of one webhook.
 type webhooksPage struct {
 	console.Page
 	Rows         []webhookRow
@@ -33,6 +33,7 @@ type webhooksPage struct {
 	CancelURL    string
 }
 
+// webhookRow shows one webhook of a directory, in the list or on its own page.
 type webhookRow struct {
 	notification.Webhook
 	Name                           string
@@ -41,7 +42,7 @@ type webhookRow struct {
 	Badge                          console.Badge
 	Note                           string // says what waits and why the last try failed; may be empty
 	AddedByName                    string
-	OldUntil                       time.Time // until when an old secret signs too; zero if none does
+	OldSecretsUntil                time.Time // until when an old secret signs too; zero if none does
 	URLOfPage, EditURL, RotateURL  string
 	TestURL, EnableURL, DisableURL string // EnableURL is empty for an enabled webhook, DisableURL for a disabled one
 	RemoveURL                      string
@@ -74,11 +75,13 @@ type rotateForm struct {
 	Choices             []overlapChoice
 }
 
+// overlapChoice is an option for how long the old secret of a webhook still works.
 type overlapChoice struct {
 	Value, Text string
 	IsChecked   bool
 }
 
+// deliveryRow shows one delivery of a webhook.
 type deliveryRow struct {
 	notification.WebhookDelivery
 	Badge     console.Badge
@@ -138,7 +141,7 @@ func (p *Pages) newWebhookRow(v *directoryVisit, hook notification.Webhook, name
 	now := p.Console.Options.Now()
 	row := webhookRow{
 		Webhook: hook, Name: hook.Label(), ApplicationName: names[hook.Application], AddedByName: console.ActorName(hook.AddedBy),
-		Badge: console.Badge{Tone: console.ToneGood, Text: "On"}, OldUntil: hook.OldUntil(now),
+		Badge: console.Badge{Tone: console.ToneGood, Text: "On"}, OldSecretsUntil: hook.OldSecretsUntil(now),
 		URLOfPage: v.webhookURL(hook.ID, ""), EditURL: v.webhookURL(hook.ID, "/edit"), RotateURL: v.webhookURL(hook.ID, "/rotate"),
 		TestURL: v.webhookURL(hook.ID, "/test"), RemoveURL: v.webhookURL(hook.ID, "/remove"), DisableURL: v.webhookURL(hook.ID, "/disable"),
 	}
@@ -173,12 +176,12 @@ func (p *Pages) newWebhookRow(v *directoryVisit, hook notification.Webhook, name
 }
 
 func (p *Pages) showWebhookForm(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewWebhookForm(w, r, v, http.StatusOK, nil)
+	return p.renderWebhookForm(w, r, v, http.StatusOK, nil)
 }
 
-// viewWebhookForm shows the form for a new webhook. If wrong is set, the form contains the typed
+// renderWebhookForm shows the form for a new webhook. If wrong is set, the form contains the typed
 // values, and wrong is shown beside its input.
-func (p *Pages) viewWebhookForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
+func (p *Pages) renderWebhookForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
 	apps, err := v.Applications(r.Context())
 	if err != nil {
 		return err
@@ -202,9 +205,10 @@ func (v *directoryVisit) webhookCrumbs() []console.Crumb {
 	return v.crumbs(console.Crumb{Text: "Webhooks", URL: v.webhooksURL()})
 }
 
+// topicChoices returns a checkbox for each topic.
 func topicChoices(isChecked func(notification.Topic) bool) (choices []topicChoice) {
 	for _, t := range notification.Topics {
-		choices = append(choices, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), IsChecked: isChecked(t)})
+		choices = append(choices, topicChoice{Value: string(t), Text: t.Label(), Help: t.Describe(), IsChecked: isChecked(t)})
 	}
 	return choices
 }
@@ -238,17 +242,17 @@ func (p *Pages) addWebhook(w http.ResponseWriter, r *http.Request, v *directoryV
 		Directory:       string(v.Directory.ID), Application: r.PostForm.Get("application"), Actor: v.actorLabel(), Form: number,
 	}
 	if len(req.Topics) == 0 {
-		return p.viewWebhookForm(w, r, v, http.StatusUnprocessableEntity, errNoTopic)
+		return p.renderWebhookForm(w, r, v, http.StatusUnprocessableEntity, errNoTopic)
 	}
 	hook, secret, err := p.Webhooks.Add(r.Context(), req)
 	if errors.Is(err, notification.ErrFormUsed) {
 		return p.Console.Redirect(w, r, v.webhooksURL(), webhookFormUsedNotice)
 	}
 	if req.Application != "" && errors.Is(err, refusal.NotFound) {
-		return p.viewWebhookForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "application", Text: "This application no longer exists. Choose another one."})
+		return p.renderWebhookForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "application", Text: "This application no longer exists. Choose another one."})
 	}
 	if wrong := console.InputError(err, webhookInputs); wrong != nil {
-		return p.viewWebhookForm(w, r, v, http.StatusUnprocessableEntity, wrong)
+		return p.renderWebhookForm(w, r, v, http.StatusUnprocessableEntity, wrong)
 	}
 	if err != nil {
 		return err
@@ -367,10 +371,10 @@ func (p *Pages) showWebhookEdit(w http.ResponseWriter, r *http.Request, v *direc
 		return err
 	}
 	s := notification.WebhookSettings{URL: hook.URL, Description: hook.Description, Topics: hook.Topics}
-	return p.viewWebhookEdit(w, r, v, hook, s, console.StartValueFields(webhookFields(), webhookValues(s)), http.StatusOK, nil)
+	return p.renderWebhookEdit(w, r, v, hook, s, console.StartValueFields(webhookFields(), webhookValues(s)), http.StatusOK, nil)
 }
 
-func (p *Pages) viewWebhookEdit(w http.ResponseWriter, r *http.Request, v *directoryVisit, hook notification.Webhook, s notification.WebhookSettings, was []console.HiddenField, status int, wrong *console.FieldError) error {
+func (p *Pages) renderWebhookEdit(w http.ResponseWriter, r *http.Request, v *directoryVisit, hook notification.Webhook, s notification.WebhookSettings, was []console.HiddenField, status int, wrong *console.FieldError) error {
 	pg := webhooksPage{Page: v.page, CancelURL: v.webhookURL(hook.ID, ""), Form: &webhookForm{
 		FormURL: v.webhookURL(hook.ID, "/edit"), StartValues: was, Address: s.URL, Description: s.Description, Button: "Save", Error: wrong,
 		Topics: topicChoices(func(t notification.Topic) bool { return slices.Contains(s.Topics, t) }),
@@ -390,7 +394,7 @@ func (p *Pages) saveWebhook(w http.ResponseWriter, r *http.Request, v *directory
 	}
 	typed := notification.WebhookSettings{URL: r.PostForm.Get("url"), Description: r.PostForm.Get("description"), Topics: postedTopics(r)}
 	again := func(wrong *console.FieldError) error {
-		return p.viewWebhookEdit(w, r, v, hook, typed, console.RepeatStartValueFields(r.PostForm, webhookFields()), http.StatusUnprocessableEntity, wrong)
+		return p.renderWebhookEdit(w, r, v, hook, typed, console.RepeatStartValueFields(r.PostForm, webhookFields()), http.StatusUnprocessableEntity, wrong)
 	}
 	if len(typed.Topics) == 0 {
 		return again(errNoTopic)
@@ -485,7 +489,7 @@ func (p *Pages) rotateWebhook(w http.ResponseWriter, r *http.Request, v *directo
 		return err
 	}
 	text := "The old secret signs no longer."
-	if until := hook.OldUntil(p.Console.Options.Now()); !until.IsZero() {
+	if until := hook.OldSecretsUntil(p.Console.Options.Now()); !until.IsZero() {
 		text = "The old secret signs too until " + until.UTC().Format("2006-01-02 15:04 UTC") + "."
 	}
 	return p.showSecret(w, r, v, hook, secret, text)

@@ -21,13 +21,13 @@ type whyPage struct {
 	Groups      []whyGroup
 	History     []console.EventRow // the newest changes of the person or group in the directory
 	LastURL     string             // address of the newest log entry
-	LastBadge   console.Badge
-	LastText    string
-	ObjectURL   string // address of the page of the person or group
-	LogsURL     string // address of the log entries about the person or group
-	UndoURL     string // address of the page that asks whether to undo the last change; empty if the log has no change
-	OnDemandURL string // address of the page that provisions the person or group now
-	ListKind    string // "groups" for a group, "" for a person
+	LastBadge   console.Badge      // the result of the newest log entry
+	LastText    string             // the newest log entry in words
+	ObjectURL   string             // address of the page of the person or group
+	LogsURL     string             // address of the log entries about the person or group
+	UndoURL     string             // address of the page that asks whether to undo the last change; empty if the log has no change
+	OnDemandURL string             // address of the page that provisions the person or group now
+	ListKind    string             // "groups" for a group, "" for a person
 }
 
 // whyAttribute shows one row of the mapping.
@@ -74,7 +74,7 @@ func (p *Pages) showWhy(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.show(w, r, http.StatusOK, "why", pg)
 }
 
-// fillParts sets the other fields of the page from the explanation.
+// fillParts sets the fields of the page that follow from its Explanation.
 func (pg *whyPage) fillParts(v *appVisit) {
 	pg.Summary = console.Notice{Tone: whyTone(pg.Explanation), Title: whyTitle(pg.Explanation), Text: pg.Answer}
 	for _, note := range pg.Notes {
@@ -125,8 +125,9 @@ func whyTitle(x provision.Explanation) string {
 	return "Has lost the " + noun
 }
 
-// whyTone returns the tone of the summary: a problem if the person or group cannot be provisioned,
-// good if an object in scope has an active account, and a warning if only one of these two holds.
+// whyTone returns the tone of the summary. It is a problem if the person or group cannot be
+// provisioned, and good if it is in scope and has an active account. It is a warning if it is in
+// scope without an active account, or has one although it is out of scope.
 func whyTone(x provision.Explanation) console.Tone {
 	active := x.Account != nil && x.Account.State == provision.Active
 	switch {

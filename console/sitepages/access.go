@@ -18,8 +18,8 @@ import (
 // tokenWarningTime is how long before the expiry of a token the pages begin to warn.
 const tokenWarningTime = 30 * 24 * time.Hour
 
-// The overview looks for problems in the calls of the last attentionPeriod. It reads at most
-// maxAttentionCalls of them.
+// The overview lists problems of the last attentionPeriod. It finds them in the request log, of
+// which it reads at most maxAttentionCalls calls.
 const (
 	attentionPeriod   = 24 * time.Hour
 	maxAttentionCalls = 500
@@ -90,6 +90,7 @@ func (p *Pages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisi
 	return p.show(w, r, http.StatusOK, "access", o)
 }
 
+// callsText says how many of the newest calls were changes, and how many were refused.
 func callsText(c callSummary) string {
 	switch {
 	case c.total == 0:
@@ -205,6 +206,7 @@ func groupByCause(v *siteVisit, rows []requestlog.Request) []attentionLine {
 	return list
 }
 
+// resultRank returns the place of a result in the list of causes: refusals come first.
 func resultRank(r requestlog.Result) int {
 	if r == requestlog.Refused {
 		return 0

@@ -75,17 +75,18 @@ func (p *Pages) unblock(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	return p.redirectAfterChange(w, r, v, out, err)
 }
 
-// peopleChange is a kind of change that an administrator can make to several people at once.
+// peopleChange describes a change that an administrator can make to several people at once, such as
+// blocking them.
 type peopleChange struct {
-	Verb, Participle string // the words for the change, such as "Block" and "blocked"
-	Consequences     []string
-	Undo             string
-	IsDangerous      bool
+	Verb, Participle string                                                                             // the words for the change, such as "Block" and "blocked"
+	Consequences     []string                                                                           // sentences that say what the change does
+	Undo             string                                                                             // a sentence that says how to undo the change
+	IsDangerous      bool                                                                               // whether the page shows the button in the color for dangerous changes
 	appliesTo        func(roster.Person) bool                                                           // reports whether the change applies to a person
 	apply            func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error) // makes the change for the person with this id
 }
 
-// findPeopleChange returns the kind of change with this name. If there is none, it returns false.
+// findPeopleChange returns the change with this name. If there is none, it returns false.
 func findPeopleChange(name string) (peopleChange, bool) {
 	switch name {
 	case "block":

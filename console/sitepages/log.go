@@ -24,15 +24,15 @@ import (
 type logPage struct {
 	console.Page
 	Tabs    []console.Tab
-	Filter  logFilter
+	Filter  listFilter
 	Rows    []logRow
 	Empty   console.EmptyState
 	Pager   console.Pager
 	PollURL string // address that the page polls for new rows; empty on older pages of the list, which never change
 }
 
-// logFilter is the form in which the user chooses which rows a list shows.
-type logFilter struct {
+// listFilter is the form in which the user chooses which rows a list shows.
+type listFilter struct {
 	FormURL       string // address to which the form is sent
 	Search        string
 	From, To      string // the first and the last day, as they were typed into the form
@@ -125,7 +125,7 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	narrowed := isNarrowed(query) || wrong != nil
 	l := logPage{
 		Page: pg,
-		Filter: logFilter{
+		Filter: listFilter{
 			FormURL: self, Search: query.Search, From: q.Get("from"), To: q.Get("to"), IncludesReads: !query.OnlyChanges, Error: wrong,
 			IsNarrowed: narrowed, ClearURL: console.WithQuery(self, nil, "show", q.Get("show")),
 			Results: resultOptions(query.Result), Methods: methodOptions(query.Method), Tokens: tokenOptions(query.Token, facts.tokens),
@@ -203,11 +203,15 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	})
 }
 
+// rowsBefore returns a page of the request log that begins after the cursor before. The string is
+// the cursor for the next page.
 func (p *Pages) rowsBefore(ctx context.Context, v *siteVisit, q requestlog.Query, before string) ([]requestlog.Request, string, error) {
 	q.Before = before
 	return p.Requests.Page(ctx, v.Site.ID, q)
 }
 
+// logCountText says how many calls a page of the log shows, and whether there are older or newer
+// calls.
 func logCountText(n int, q requestlog.Query, more bool) string {
 	text := console.Plural(n, "call")
 	if more && n == 0 {

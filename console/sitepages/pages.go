@@ -155,10 +155,10 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view st
 	return p.views.Show(w, r, status, view, data)
 }
 
-// Handler serves every address under /c/ except the SCIM and single sign-on endpoints. cmd gives
-// requests for those to other handlers.
+// Handler serves every address under /c/ except the SCIM and single sign-on endpoints. Package
+// cmd/rollcall gives requests for those to other handlers.
 func (p *Pages) Handler() http.Handler {
-	return console.Area[*siteVisit]{
+	return console.PageSet[*siteVisit]{
 		Console: p.Console,
 		Tables:  [][]console.Route[*siteVisit]{p.routes()},
 		Guard:   p.guard,

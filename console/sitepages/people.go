@@ -15,7 +15,7 @@ import (
 type peoplePage struct {
 	console.Page
 	Tabs      []console.Tab
-	Filter    logFilter
+	Filter    listFilter
 	Status    string // the status by which the list is filtered; empty if it shows all people
 	Roles     []console.Option
 	Rows      []personRow
@@ -46,6 +46,9 @@ func (v *siteVisit) lookAlikeRows(found []roster.LookAlike) []lookAlikeRow {
 	return list
 }
 
+// differenceText returns a sentence that tells two similar names apart. theirs names the characters
+// by which the other account's name differs, and own those of this person's name. Either may be
+// empty.
 func differenceText(theirs, own string) string {
 	switch {
 	case theirs != "" && own != "":
@@ -96,7 +99,7 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	self := v.url("admin/people")
 	pp := peoplePage{
 		Page: pg, ChangeURL: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
-		Filter: logFilter{FormURL: self, Search: query.Search, IsNarrowed: query.Search != "" || query.Role != "", ClearURL: console.WithQuery(self, q, "q", "", "role", "", "after", "")},
+		Filter: listFilter{FormURL: self, Search: query.Search, IsNarrowed: query.Search != "" || query.Role != "", ClearURL: console.WithQuery(self, q, "q", "", "role", "", "after", "")},
 		Empty:  emptyPeople(query, self, counts.All > 0),
 		Pager:  console.Pager{Text: peopleCountText(len(list), next != "", query.After != "")},
 	}
@@ -121,8 +124,8 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "people", pp)
 }
 
-// blockedText says how many of the deactivated people are blocked. Its words follow the number of
-// deactivated people. It returns "" if no one is blocked.
+// blockedText says how many of the deactivated people are blocked, such as ", 2 of them blocked". The
+// page shows it right after the number of deactivated people. It returns "" if n is 0.
 func blockedText(n int) string {
 	if n == 0 {
 		return ""
@@ -130,6 +133,8 @@ func blockedText(n int) string {
 	return ", " + console.GroupDigits(n) + " of them blocked"
 }
 
+// peopleCountText says how many people a page of the list shows. more says whether other people
+// follow, and after says whether other people come before.
 func peopleCountText(n int, more, after bool) string {
 	text := console.PeopleCount(n)
 	if more {
@@ -141,6 +146,7 @@ func peopleCountText(n int, more, after bool) string {
 	return text
 }
 
+// peopleTabs returns the tabs that filter the list by status. here is the selected status.
 func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) []console.Tab {
 	list := []console.Tab{
 		{Text: "All", Count: console.GroupDigits(c.All)},
@@ -157,6 +163,8 @@ func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) 
 	return list
 }
 
+// emptyPeople returns the text that the page shows in place of an empty list. any says whether the
+// site has people.
 func emptyPeople(q roster.PeopleQuery, self string, any bool) console.EmptyState {
 	if any {
 		return console.EmptyState{Icon: "search", Title: "Nobody fits", Text: "Nobody here matches what you asked to see.", Action: &console.Action{Text: "Show everybody", URL: self}}

@@ -45,6 +45,7 @@ type personPage struct {
 	UnlinkURL  string // address that removes the identifier; a GET shows the confirmation page
 }
 
+// The reasons why an administrator cannot change a person's role or deactivate the person.
 const (
 	ownAccountRefusal = "This is your own account. Ask another administrator."
 	lastAdminRefusal  = "This is the last active administrator. Make somebody else an administrator first."
@@ -228,9 +229,10 @@ func flattenElement(name string, element any) []console.Fact {
 	return flatten(name, parts)
 }
 
-// valuesAfter returns the values that attributes had after an event, as far as they are known. An
-// event about the status or the role contains the value. After the newest update, the attributes
-// that it changed still have their current values. For other events it returns nil.
+// valuesAfter returns the values that an event gave to attributes, as far as they are known. An event
+// about the status or the role contains the new value. An event about an update contains only the
+// names of the changed attributes. If it is the person's newest update, valuesAfter takes their
+// values from doc, the person's current resource. Otherwise it returns nil.
 func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []console.Fact {
 	var state event.Account
 	if !strings.HasPrefix(e.Name, "user.") || json.Unmarshal(e.Data, &state) != nil {
@@ -274,6 +276,7 @@ func whyUnchangeable(v *siteVisit, person roster.Person, counts roster.Counts) s
 	return ""
 }
 
+// personStatus describes a person in a few sentences: the status, the role and the last sign-in.
 func personStatus(person roster.Person, now time.Time) string {
 	text := statusBadge(person).Text
 	if s := person.LastActiveChange; !s.Time.IsZero() {
@@ -289,6 +292,8 @@ func lastSeenText(person roster.Person, now time.Time) string {
 	return "Last sign-in " + console.RelativeTime(person.LastSignIn, now) + "."
 }
 
+// whoSetText says when and by which actor a value was set, such as "set 2 days ago by cli". It
+// returns "" if that is not known.
 func whoSetText(s roster.Stamp, now time.Time) string {
 	if s.Time.IsZero() {
 		return ""
@@ -335,6 +340,7 @@ func (p *Pages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	return p.askToChangePerson(w, r, v, person, c)
 }
 
+// roleConsequence says what a change of the role means for the person.
 func roleConsequence(from, to roster.Role) string {
 	switch {
 	case to == roster.RoleAdmin:

@@ -73,7 +73,7 @@ func (p *Pages) makeRecoveryCodes(w http.ResponseWriter, r *http.Request, v *sit
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return p.viewSSO(w, r, v, http.StatusOK, func(s *ssoPage) { s.Codes.NewCodes = codes })
+	return p.renderSSO(w, r, v, http.StatusOK, func(s *ssoPage) { s.Codes.NewCodes = codes })
 }
 
 // redirectFromRecoveryCodes redirects a browser that opens the address of new recovery codes again.

@@ -111,16 +111,16 @@ func summarizeSchemas(v *siteVisit) schemasSummary {
 }
 
 func (p *Pages) showSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.viewSchemas(w, r, v, http.StatusOK, schemasPage{Document: string(v.Site.Schemas)})
+	return p.renderSchemas(w, r, v, http.StatusOK, schemasPage{Document: string(v.Site.Schemas)})
 }
 
 func (p *Pages) redirectToSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.Notice{})
 }
 
-// viewSchemas shows the page. The caller sets the document in sp, its problems and the form that
-// forces it; viewSchemas sets the other fields.
-func (p *Pages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, sp schemasPage) error {
+// renderSchemas shows the page. The caller sets the document in sp, its problems and the form
+// that forces it; renderSchemas sets the other fields.
+func (p *Pages) renderSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, sp schemasPage) error {
 	g, err := scim.NewRegistry(v.Site.Schemas)
 	if err != nil {
 		return fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
@@ -225,7 +225,7 @@ func (p *Pages) showDocumentConflict(w http.ResponseWriter, r *http.Request, v *
 	if len(found.Events) > 0 {
 		by = console.ActorName(found.Events[0].Actor)
 	}
-	return p.viewSchemas(w, r, v, http.StatusConflict, schemasPage{
+	return p.renderSchemas(w, r, v, http.StatusConflict, schemasPage{
 		Document: string(document),
 		Conflict: &documentConflict{Text: by + " saved another document since you opened this page. Below is yours. Bring both together and save again: then yours takes the place of theirs.", SavedDocument: string(v.Site.Schemas)},
 	})
@@ -247,7 +247,7 @@ func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 		ask.Error = &console.FieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
 		err := p.Sites.CheckSchemas(r.Context(), v.Site.ID, document)
 		if err == nil {
-			return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, schemasPage{
+			return p.renderSchemas(w, r, v, http.StatusUnprocessableEntity, schemasPage{
 				Document: string(document), Problems: []problem{{Text: "The site’s name was not typed. Nothing is in the way of this document any more, so it can be saved as it is."}},
 			})
 		}
@@ -314,7 +314,7 @@ func (p *Pages) showSchemaProblems(w http.ResponseWriter, r *http.Request, v *si
 	default:
 		return err
 	}
-	return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, sp)
+	return p.renderSchemas(w, r, v, http.StatusUnprocessableEntity, sp)
 }
 
 func fillForceForm(v *siteVisit, document []byte, used *site.SchemasInUse, ask *forceForm) *forceForm {

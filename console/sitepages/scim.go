@@ -264,6 +264,7 @@ func (p *Pages) askSwitchOff(w http.ResponseWriter, r *http.Request, v *siteVisi
 	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
 }
 
+// switchOffPage returns the question whether to switch SCIM off.
 func (p *Pages) switchOffPage(r *http.Request, v *siteVisit) (console.ConfirmPage, error) {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {

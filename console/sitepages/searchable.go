@@ -77,10 +77,12 @@ func (p *Pages) summarizeSearchable(r *http.Request, v *siteVisit) (searchableSu
 }
 
 func (p *Pages) showSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.viewSearchable(w, r, v, http.StatusOK, "", nil)
+	return p.renderSearchable(w, r, v, http.StatusOK, "", nil)
 }
 
-func (p *Pages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, chosen string, wrong *console.FieldError) error {
+// renderSearchable shows the page. chosen is the selected option, and wrong is the error beside it;
+// both may be empty.
+func (p *Pages) renderSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, chosen string, wrong *console.FieldError) error {
 	types, err := scim.NewRegistry(v.Site.Schemas)
 	if err != nil {
 		return fmt.Errorf("read the schemas of site %s: %w", v.Site.Name, err)
@@ -161,11 +163,11 @@ func (p *Pages) declareSearchable(w http.ResponseWriter, r *http.Request, v *sit
 	chosen := r.PostForm.Get("attribute")
 	typeName, attribute, _ := strings.Cut(chosen, " ")
 	if attribute == "" {
-		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &console.FieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
+		return p.renderSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &console.FieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
 	}
 	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, scim.TypeName(typeName), []string{attribute}, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"": "attribute"}); wrong != nil {
-		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, wrong)
+		return p.renderSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, wrong)
 	}
 	if err != nil {
 		return err

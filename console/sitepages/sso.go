@@ -147,7 +147,7 @@ func (s *ssoPage) fillProtocols(v *siteVisit, c signin.Connection) {
 		s.Protocols = append(s.Protocols, protocolChoice{Name: p.String(), URL: v.ssoURL(p), IsShown: p == s.Protocol, IsInUse: p == c.Protocol})
 	}
 	if !s.IsInUse {
-		s.UseURL, s.CanUse = v.url("admin/access/authentication/protocol"), c.Mode == signin.SSOOff || c.ReadyFor(s.Protocol)
+		s.UseURL, s.CanUse = v.url("admin/access/authentication/protocol"), c.Mode == signin.SSOOff || c.IsReadyFor(s.Protocol)
 	}
 }
 
@@ -155,10 +155,12 @@ func (s *ssoPage) fillProtocols(v *siteVisit, c signin.Connection) {
 func (s ssoPage) ProtocolValue() string { return string(s.Protocol) }
 
 func (p *Pages) showSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.viewSSO(w, r, v, http.StatusOK, func(*ssoPage) {})
+	return p.renderSSO(w, r, v, http.StatusOK, func(*ssoPage) {})
 }
 
-func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, change func(*ssoPage)) error {
+// renderSSO shows the page. It fills in the data from the stored settings and then calls change,
+// which can replace parts of the data.
+func (p *Pages) renderSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, change func(*ssoPage)) error {
 	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {
 		return err
@@ -200,7 +202,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		EntityID:        console.CopyValue{ID: "entity-id", Label: "Identifier (Entity ID)", Value: sp.EntityID},
 		ACS:             console.CopyValue{ID: "acs", Label: "Reply URL (Assertion Consumer Service URL)", Value: sp.ACS},
 		OwnMetadataURL:  v.url("admin/access/authentication/metadata"),
-		ProviderIsKnown: c.ReadyFor(shown), ImportURL: v.url("admin/access/authentication/import"), ProviderMetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
+		ProviderIsKnown: c.IsReadyFor(shown), ImportURL: v.url("admin/access/authentication/import"), ProviderMetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
 		RemoveCertificateURL: v.url("admin/access/authentication/certificates/remove"),
 		TestURL:              v.url("auth/" + map[signin.Protocol]string{signin.SAML: "saml2", signin.OpenID: "oidc"}[shown] + "/test"), LinkURL: v.url("admin/access/authentication/link"),
 		SaveURL: v.url("admin/access/authentication"), Version: c.Version,
@@ -222,7 +224,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		}
 		s.HTTPSWarning = nil // the provider's response comes by GET, so browsers send the cookie even over plain http
 	}
-	if c.ReadyFor(signin.SAML) {
+	if c.IsReadyFor(signin.SAML) {
 		s.ProviderFacts = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
 		if c.MetadataURL != "" {
 			s.ProviderFacts = append(s.ProviderFacts, console.Fact{Name: "Metadata", Value: c.MetadataURL})
@@ -271,7 +273,7 @@ func (p *Pages) isSameHost(c signin.Connection) bool {
 		return false
 	}
 	other, err := url.Parse(c.Provider.SignInURL)
-	return err == nil && (!c.Ready() || own.Hostname() == other.Hostname())
+	return err == nil && (!c.IsReady() || own.Hostname() == other.Hostname())
 }
 
 // refreshNotice returns a warning if the last refresh of the metadata failed. Otherwise it returns
@@ -312,7 +314,7 @@ func ssoBadge(c signin.Connection) *console.Badge {
 		return &console.Badge{Tone: console.ToneGood, Text: "Required"}
 	case c.Mode == signin.SSOOptional:
 		return &console.Badge{Tone: console.ToneGood, Text: "Optional"}
-	case c.Ready():
+	case c.IsReady():
 		return &console.Badge{Tone: console.ToneQuiet, Text: "Off"}
 	}
 	return &console.Badge{Tone: console.ToneQuiet, Text: "Not set up"}
@@ -427,7 +429,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if hours := strings.TrimSpace(form.Get("hours")); hours != "" {
 		n, err := strconv.ParseFloat(hours, 64)
 		if err != nil || n <= 0 || n > signin.MaxSessionLength.Hours() {
-			return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+			return p.renderSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
 				s.Error = &console.FieldError{For: "hours", Text: "Write hours from 0.1 to 720, such as 12. Nothing was saved."}
 			})
 		}
@@ -453,7 +455,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		return nil
 	})
 	if wrong := console.InputError(err, ssoInputs); wrong != nil {
-		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.Error = wrong })
+		return p.renderSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.Error = wrong })
 	}
 	if err != nil {
 		return err
@@ -477,7 +479,7 @@ func (p *Pages) saveOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		return nil
 	})
 	if wrong := console.InputError(err, console.InputIDs{"issuer": "issuer", "clientID": "clientID", "clientSecret": "clientSecret", "mode": "issuer"}); wrong != nil {
-		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+		return p.renderSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
 			s.OpenID.Issuer, s.OpenID.ClientID, s.OpenID.Error = form.Get("issuer"), form.Get("clientID"), wrong
 		})
 	}
@@ -526,7 +528,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		}
 	}
 	if wrong != nil {
-		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+		return p.renderSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
 			s.ImportError, s.PastedMetadata, s.ProviderMetadataURL = wrong, r.PostForm.Get("metadata"), r.PostForm.Get("url")
 		})
 	}
@@ -535,7 +537,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		return err
 	}
 	next := old
-	next.Learn(idp, address)
+	next.UseMetadata(idp, address)
 	changes := signin.Differences(old, next)
 	if len(changes) == 0 {
 		return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.Notice{Tone: console.ToneInfo, Text: "The metadata says what is here already. Nothing was changed."})
@@ -551,7 +553,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	for _, c := range changes {
 		ask.Consequences = append(ask.Consequences, changeText(c))
 	}
-	if old.Ready() && old.Provider.EntityID != idp.EntityID {
+	if old.IsReady() && old.Provider.EntityID != idp.EntityID {
 		ask.IsDangerous = true
 		ask.Consequences = append(ask.Consequences, "This is another identity provider. Nobody with a role signs in through it until their identity is linked again.")
 	}
@@ -585,6 +587,7 @@ func (p *Pages) readMetadata(r *http.Request) (text []byte, address string, wron
 	return text, address, nil, nil
 }
 
+// changeText describes a changed value in a sentence.
 func changeText(c event.Change) string {
 	value := func(raw []byte) string {
 		text := strings.Trim(string(raw), `"`)
@@ -609,7 +612,7 @@ func (p *Pages) saveImport(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		return console.UnreadableForm(err)
 	}
 	if _, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actorLabel(), func(c *signin.Connection) error {
-		c.Learn(idp, r.PostForm.Get("url"))
+		c.UseMetadata(idp, r.PostForm.Get("url"))
 		return nil
 	}); err != nil {
 		return err
@@ -638,6 +641,8 @@ func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *sit
 	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The certificate is no longer trusted."))
 }
 
+// linkTested links the administrator's account to the identity with which the administrator has
+// tested the connection.
 func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -660,7 +665,7 @@ func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *site
 	if err != nil {
 		return err
 	}
-	sp, err := p.SSO.Describe(r.Context(), v.Site, c)
+	sp, err := p.SSO.PublicServiceProvider(r.Context(), v.Site, c)
 	if err != nil {
 		return err
 	}

@@ -287,6 +287,8 @@ func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVi
 	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)
 }
 
+// typedTokenFields returns hidden inputs that hold what the administrator has typed for a new
+// token.
 func typedTokenFields(form url.Values) []console.HiddenField {
 	return []console.HiddenField{{Name: "name", Value: form.Get("name")}, {Name: "expires", Value: form.Get("expires")}}
 }
@@ -328,6 +330,7 @@ func targetActionsStep(s site.Site) template.HTML {
 	return `To prevent error messages set Target Object Actions to just <em>Update</em>. This site does not take Create or Delete over SCIM: accounts are made at the first sign-in.`
 }
 
+// deleteNote says what a SCIM delete does to an account of the site.
 func deleteNote(s site.Site) template.HTML {
 	if s.Deletes == site.DeactivateOnDelete {
 		return ` A delete deactivates the account here.`

@@ -166,6 +166,8 @@ func (p *Pages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, 
 	return req, nil
 }
 
+// oldTokenText says what happens to the old token after the token made was generated. It returns ""
+// if there was no live token before.
 func oldTokenText(before []site.Token, made site.Token, mode site.TokenMode) string {
 	switch {
 	case len(before) == 0:

@@ -15,8 +15,8 @@ import (
 
 // decode turns the bytes of a file into a string. note is a sentence for the user that names the
 // encoding, or "" if no such sentence is needed. If the caller names no encoding, decode tries, in
-// this order: a byte order mark, the zeros of UTF-16, UTF-8, and Windows-1252. It uses Windows-1252
-// only if every other common encoding would read the file the same way.
+// this order: a byte order mark, the many zero bytes of UTF-16, UTF-8, and Windows-1252. It uses
+// Windows-1252 only if every other common encoding would read the file the same way.
 func decode(b []byte, name string) (text, note string, err error) {
 	if what := mistakenFormat(b); what != "" {
 		return "", "", fileError("this is %s, not a CSV file; in a spreadsheet choose Save As and CSV UTF-8", what)
@@ -107,6 +107,7 @@ func endsInsideRune(b []byte) bool {
 	return false
 }
 
+// decodeAs decodes the bytes of a file in the encoding e. name is the encoding's name for messages.
 func decodeAs(e encoding.Encoding, b []byte, name string) (string, string, error) {
 	if name == "UTF-16" && len(b)%2 != 0 {
 		return "", "", fileError("the file is UTF-16 and has an odd number of bytes; it was cut off")
@@ -179,6 +180,8 @@ func decodeLegacy(b []byte) (string, string, error) {
 	return text, fmt.Sprintf("The file is not UTF-8; it was read as Windows-1252 (%q).", wordAt(charmap.Windows1252, b, first)), err
 }
 
+// isLetterInAllEncodings reports whether a byte is the same letter in Windows-1252 and in all
+// similarEncodings.
 func isLetterInAllEncodings(c byte) bool {
 	r := charmap.Windows1252.DecodeByte(c)
 	if c < 0xc0 || r == utf8.RuneError {
@@ -218,8 +221,8 @@ func ambiguousEncodingError(b []byte, at int) error {
 	}
 }
 
-// wordAt decodes the word that contains the byte b[at]. It cuts the word 30 bytes before and after
-// that byte.
+// wordAt decodes the word that contains the byte b[at]. Of a long word it decodes only 30 bytes
+// before and 30 bytes after that byte.
 func wordAt(c *charmap.Charmap, b []byte, at int) string {
 	part := func(c byte) bool {
 		return c >= utf8.RuneSelf || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '\'' || c == '-'

@@ -90,8 +90,8 @@ func memberColumn(name string) string {
 	return ""
 }
 
-// squeezeColumnName returns a column's name in lower case without spaces and punctuation. In
-// Entra's templates it uses only the name in brackets.
+// squeezeColumnName returns a column's name in lower case without spaces and punctuation. If the
+// name has a part in brackets, as in Entra's templates, it uses only this part.
 func squeezeColumnName(name string) string {
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
 		name = m[1]
@@ -109,6 +109,7 @@ type table struct {
 	hasExampleLine bool     // whether the file is one of Entra's templates, which have an example line
 }
 
+// readTable reads a file of groups or memberships. It does not interpret the names of the columns.
 func readTable(r io.Reader) (*table, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
@@ -158,6 +159,7 @@ func likelySeparator(header string) rune {
 	return best
 }
 
+// read reads the header and all records.
 func (t *table) read(l *recordSplitter) error {
 	text, line, err := l.nextRecord()
 	if err != nil {
@@ -193,6 +195,7 @@ func (t *table) findColumnMeanings(meaning func(string) string) error {
 	return nil
 }
 
+// groupFile returns the rows of the table, and the rows that cannot be used with their errors.
 func (t *table) groupFile() directory.GroupFile {
 	f := directory.GroupFile{Notes: t.notes}
 	for _, rec := range t.records {

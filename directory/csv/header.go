@@ -48,7 +48,7 @@ var attributeByColumnName = map[string]string{
 
 // likelyAttributeByColumnName maps column names to the attribute that they probably mean, or to ""
 // if they mean none. The names are in the form that squeezeName returns. The reader only suggests
-// this attribute in messages; it does not use it.
+// the attribute in messages; it does not assign it to the column.
 var likelyAttributeByColumnName = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
@@ -172,6 +172,8 @@ func (h *header) columnValues(i int) iter.Seq[string] {
 	}
 }
 
+// newHeader searches for the attribute of each column. names are the columns' names, and rows
+// yields the cells of each row.
 func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions) (*header, error) {
 	own, err := newBooleanWords(o)
 	if err != nil {
@@ -212,6 +214,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	return h, nil
 }
 
+// fileColumns returns the columns with examples of their values, for the user.
 func (h *header) fileColumns() []directory.FileColumn {
 	var list []directory.FileColumn
 	for i, c := range h.columns {
@@ -287,8 +290,9 @@ func (h *header) applyOptions(o directory.FileOptions) error {
 	return nil
 }
 
-// columnsNamed returns the indexes of the columns with a name. The name may be a column's number,
-// such as #3. If no column has exactly this name, case, spaces and punctuation are ignored.
+// columnsNamed returns the indexes of the columns that have the given name. The name may be a
+// column's number, such as #3. If no column has exactly this name, columnsNamed ignores case, spaces
+// and punctuation.
 func (h *header) columnsNamed(name string) []int {
 	name = strings.TrimSpace(name)
 	var exact, similar []int
@@ -308,6 +312,7 @@ func (h *header) columnsNamed(name string) []int {
 	return similar
 }
 
+// listColumns returns the names of all columns as one string.
 func (h *header) listColumns() string {
 	var names []string
 	for i := range h.columns {
@@ -433,6 +438,7 @@ func (h *header) preferMappedColumns() {
 	}
 }
 
+// hasAttribute reports whether a column holds the attribute.
 func (h *header) hasAttribute(attribute string) bool {
 	return slices.ContainsFunc(h.columns, func(c column) bool { return slices.Contains(c.Attributes, attribute) })
 }
@@ -684,6 +690,7 @@ func (h *header) suggestWordFlags() {
 
 const accountEnabled = "accountEnabled"
 
+// meansObjectID reports whether a column's name means the attribute objectId.
 func meansObjectID(name string) bool {
 	a, _ := meaningOf(name)
 	return a == "objectId"

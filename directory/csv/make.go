@@ -124,6 +124,8 @@ func cutLast(text, sep string) (before, after string, found bool) {
 	return text[:i], text[i+len(sep):], true
 }
 
+// didYouMean returns the end of an error message that suggests the attribute with the most similar
+// name; "" if there is none.
 func didYouMean(attribute string) string {
 	if near := directory.Suggest(attribute); near != "" {
 		return "; did you mean " + near + "?"

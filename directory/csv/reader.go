@@ -108,6 +108,7 @@ var (
 	versionLine   = regexp.MustCompile(`(?i)^"?version:v[0-9.]+"?[,;\t|]*$`) // matches the first line of Entra's bulk templates
 )
 
+// read reads the header and all records of the file.
 func (r *Reader) read(l *recordSplitter, o directory.FileOptions) error {
 	separator, err := separatorNamed(o.Separator)
 	if err != nil {
@@ -208,6 +209,7 @@ func (r *Reader) dropSecondHeader(names []string) {
 	r.notes = append(r.notes, fmt.Sprintf("Line %d names the columns once more. It was left out.", rec.line))
 }
 
+// readHeader finds the attribute of each column, with the options of the caller.
 func (r *Reader) readHeader(names []string, l *recordSplitter, o directory.FileOptions) error {
 	h, err := newHeader(names, func(yield func([]string) bool) {
 		for _, rec := range r.records {
@@ -448,6 +450,7 @@ func cellText(cell string) string {
 	return revealFormula(cell)
 }
 
+// rowError returns the error for a record that cannot be read, with its line and column.
 func (r *Reader) rowError(rec record) error {
 	e := &directory.RowError{Line: rec.line, Detail: rec.err.Error()}
 	var at *quoteError
@@ -651,6 +654,7 @@ type quoteState struct {
 	afterClosing  bool // whether the current position is right after a quoted value
 }
 
+// read updates the state with the next piece of the record.
 func (q *quoteState) read(line string) {
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {

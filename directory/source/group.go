@@ -40,8 +40,8 @@ func (d Directory) Members(ctx context.Context, group, after string, limit int) 
 	return edgesOf(page), err
 }
 
-// MembersAmong returns the kind of each given object that is a direct member of the group. Objects
-// that are not members are left out.
+// MembersAmong returns which of the given objects are direct members of the group, and for each of
+// them whether it is a user or a group.
 func (d Directory) MembersAmong(ctx context.Context, group string, ids []string) (map[string]provision.ObjectKind, error) {
 	kinds, err := d.handle.MembersAmong(ctx, group, ids)
 	among := make(map[string]provision.ObjectKind, len(kinds))
@@ -104,7 +104,8 @@ func (d Directory) GroupChanges(ctx context.Context, app string, after provision
 	}, err
 }
 
-// edgesOf converts memberships of a directory to those of a source.
+// edgesOf converts memberships, or changes of memberships, from the type of package directory to
+// that of package provision.
 func edgesOf(page []directory.Edge) []provision.Edge {
 	all := make([]provision.Edge, len(page))
 	for i, e := range page {
@@ -115,7 +116,7 @@ func edgesOf(page []directory.Edge) []provision.Edge {
 	return all
 }
 
-// Group converts a group of a directory to an object of a source.
+// Group converts a group from the type of package directory to that of package provision.
 func Group(o directory.GroupObject) provision.Object {
 	return provision.Object{
 		Kind: provision.GroupKind, ID: o.Group.ObjectID, Name: o.Group.DisplayName(), Attributes: o.Attributes(),

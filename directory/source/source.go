@@ -2,6 +2,10 @@
 // and provision.Catalog. It exists because packages directory and provision do not import each
 // other.
 //
+// A source is what the engine reads users and groups from. Both are called objects. A position, or
+// cursor, is the place of an event in the order of all events of the directory. Soft-deleted
+// objects can be restored; objects that were deleted permanently are gone.
+//
 // File source.go handles users. File group.go handles groups, their members and the changes of
 // both.
 package source
@@ -80,7 +84,8 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 	return provision.Changed{IDs: c.ObjectIDs, Origins: originsOf(c.Origins), Ended: c.Ended, Cursor: cursor, More: c.More}, nil
 }
 
-// originsOf converts the origins of changes in a directory to those of a source.
+// originsOf converts the origins of changes from the type of package directory to that of package
+// provision. An origin says which import made a change, and whether the change removes access.
 func originsOf(all map[string]directory.Origin) map[string]provision.Origin {
 	origins := make(map[string]provision.Origin, len(all))
 	for id, o := range all {
@@ -89,7 +94,8 @@ func originsOf(all map[string]directory.Origin) map[string]provision.Origin {
 	return origins
 }
 
-// Cause returns the description and times of the import with this id.
+// Cause returns the description of the import with this id, and when the import last wrote
+// something. An import is the cause of the changes that it makes.
 func (d Directory) Cause(ctx context.Context, id string) (provision.CauseInfo, error) {
 	info, err := d.handle.Cause(ctx, id)
 	return provision.CauseInfo{Words: info.Words, Seen: info.Seen}, err
@@ -117,8 +123,8 @@ func (d Directory) Objects(ctx context.Context, app string, ids []string) ([]pro
 	return objects, nil
 }
 
-// CursorOf converts a position in the event feed to the form that the engine stores. The zero
-// position becomes "".
+// CursorOf converts a position to the form that the engine stores. The zero position, which is
+// before the first event, becomes "".
 func CursorOf(p event.Position) provision.Cursor {
 	if p.IsZero() {
 		return ""
@@ -126,7 +132,7 @@ func CursorOf(p event.Position) provision.Cursor {
 	return provision.Cursor(p.String())
 }
 
-// User converts a user of a directory to an object of a source.
+// User converts a user from the type of package directory to that of package provision.
 func User(o directory.Object) provision.Object {
 	attributes := o.Attributes()
 	name, _ := attributes["displayName"].(string)

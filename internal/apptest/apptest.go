@@ -30,10 +30,12 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// MustRunAll reports whether a test must fail if it cannot run. Otherwise the test may be skipped.
+// MustRunAll reports whether every test must run. If so, a test that cannot run fails. Otherwise it
+// is skipped.
 func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
-// Run runs one command and returns its standard output. It fails the test if the command fails.
+// Run runs one rollcall command and returns its standard output. It fails the test if the command
+// fails.
 func Run(t testing.TB, env []string, args ...string) string {
 	t.Helper()
 	stdout, stderr, err := Try(t, env, args...)
@@ -43,7 +45,8 @@ func Run(t testing.TB, env []string, args ...string) string {
 	return stdout
 }
 
-// Try runs one command. It returns both outputs, and an error if the command fails.
+// Try runs one rollcall command. It returns the standard output and the standard error, and an
+// error if the command fails.
 func Try(t testing.TB, env []string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	cmd := exec.Command(Binary(t), args...)
@@ -56,10 +59,10 @@ func Try(t testing.TB, env []string, args ...string) (stdout, stderr string, err
 
 // Process is a running rollcall.
 type Process struct {
-	process *binary.Process
-	mu      sync.Mutex
-	stderr  bytes.Buffer
-	stdout  *bufio.Reader
+	process *binary.Process // the process of the binary
+	mu      sync.Mutex      // guards stderr
+	stderr  bytes.Buffer    // what the process has written to standard error so far
+	stdout  *bufio.Reader   // reads what the process writes to standard output
 }
 
 // Start starts rollcall with args and leaves it running. If it still runs at the end of the test,
@@ -89,9 +92,10 @@ func Start(t testing.TB, env []string, args ...string) *Process {
 // writerFunc is a function that serves as an io.Writer.
 type writerFunc func([]byte) (int, error)
 
+// Write calls the function.
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
-// ReadJSON decodes the first JSON object that the process prints on standard output into v.
+// ReadJSON decodes into v the first JSON object that the process prints on standard output.
 func (p *Process) ReadJSON(t testing.TB, v any) {
 	t.Helper()
 	if err := json.NewDecoder(p.stdout).Decode(v); err != nil {

@@ -23,7 +23,9 @@ const patience = 15 * time.Second
 
 // Browser is a real Chromium. Each Window has a separate browser profile, so two windows act as two
 // people.
-type Browser struct{ ctx context.Context }
+type Browser struct {
+	ctx context.Context // the context of chromedp for the browser
+}
 
 // OpenBrowser starts the installed Chromium. If Chromium is not installed, it skips the test, or
 // fails it if no test may be skipped.
@@ -84,9 +86,9 @@ func (b *Browser) Window(t testing.TB, user string) *Window {
 // elements by visible text, such as labels and the texts of buttons and links. They wait for an
 // element, and fail the test if it does not appear.
 type Window struct {
-	t    testing.TB
-	user string // the name of the window's user, for messages
-	ctx  context.Context
+	t    testing.TB      // the test that fails if an action of the window fails
+	user string          // the name of the window's user, for messages
+	ctx  context.Context // the context of chromedp for the window
 	// markCount is how many elements the window has marked with the attribute data-apptest. Each
 	// mark has its own number.
 	markCount atomic.Int64
@@ -178,6 +180,7 @@ func (w *Window) SeesNot(texts ...string) {
 	}
 }
 
+// foldSpaceAndCase returns a string in lower case, with one space for each run of white space.
 func foldSpaceAndCase(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
 // Clicks presses the button or link with that name. If several elements have the name, near selects
@@ -385,7 +388,7 @@ func (w *Window) Overflows() int {
 	return eval[int](w, "Math.max(0, document.documentElement.scrollWidth - window.innerWidth)")
 }
 
-// elementScripts defines JavaScript functions that find visible elements by their accessible name.
+// elementScripts defines JavaScript functions that find visible elements by their accessible names.
 const elementScripts = `
 var squeeze = s => (s || "").replace(/\s+/g, " ").trim().toLowerCase();
 var visible = e => { const b = e.getBoundingClientRect(); return b.width > 0 && b.height > 0 && getComputedStyle(e).visibility !== "hidden"; };
@@ -394,9 +397,10 @@ var holder = (e, near) => { for (let p = e.parentElement; p && p !== document.bo
 var depth = e => { let n = 0; for (let p = e; p; p = p.parentElement) n++; return n; };
 `
 
-// find returns a selector for the element with that kind and name. An element with exactly this
-// name has precedence over an element whose name only starts with it. If several elements remain,
-// near selects one of them.
+// find returns a selector for the element with that name. kind is "field" for a field of a form, or
+// "control" for a button or link. An element with exactly this name has precedence over an element
+// whose name only starts with it. If several elements remain, near selects one of them by words in
+// the same row, card or form.
 func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	w.t.Helper()
 	mark := fmt.Sprintf("%s%d", kind, w.markCount.Add(1))

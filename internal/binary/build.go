@@ -23,6 +23,7 @@ func Build() (string, error) {
 
 var buildCalled atomic.Bool // whether this process has called buildOnce
 
+// buildOnce builds the binary at its first call. It returns the path of the binary.
 var buildOnce = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rollcall-binary-")
 	if err != nil {

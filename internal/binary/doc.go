@@ -5,7 +5,7 @@
 //	Start ─► a Process: its log, its address, Stop and Kill
 //
 //	New ──► an Installation: a folder with a key and a SQLite file, or a PostgreSQL server
-//	 ├── Site ──► rollcall site create, rollcall token create
+//	 ├── CreateSite ─► rollcall site create, rollcall token create
 //	 ├── Serve ─► rollcall serve, and waits until /readyz is 200
 //	 ├── Send ──► one SCIM request
 //	 └── Close ─► ends both servers, removes the folder

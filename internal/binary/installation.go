@@ -34,13 +34,13 @@ type Options struct {
 // Installation is a database and its Rollcall server.
 type Installation struct {
 	Dir      string // the folder with all files of the installation; removed by Close
-	Database string // the database, as the flag --database takes it
+	Database string // the path of the SQLite file, or the URL of the PostgreSQL database
 	Addr     string // the address of the server, as host:port
 
-	binary string
+	binary string           // the path of the rollcall binary
 	pg     *pgserver.Server // the PostgreSQL server that the installation started; nil if it started none
 	server *Process         // the Rollcall server; nil if it is not running
-	client *http.Client
+	client *http.Client     // sends the requests of Get and Send
 }
 
 // New creates the database. It starts no Rollcall server.
@@ -111,21 +111,23 @@ func (in *Installation) Close() error {
 	return errors.Join(err, os.RemoveAll(in.Dir))
 }
 
-func (in *Installation) onPostgres() bool { return strings.HasPrefix(in.Database, "postgres") }
+// usesPostgres reports whether the database is on PostgreSQL.
+func (in *Installation) usesPostgres() bool { return strings.HasPrefix(in.Database, "postgres") }
 
 // Kind returns "SQLite" or "PostgreSQL".
 func (in *Installation) Kind() string {
-	if in.onPostgres() {
+	if in.usesPostgres() {
 		return "PostgreSQL"
 	}
 	return "SQLite"
 }
 
+// keyPath returns the path of the key file.
 func (in *Installation) keyPath() string { return filepath.Join(in.Dir, "key") }
 
 // OpenDatabase opens a connection to the database that does not go through the Rollcall server.
 func (in *Installation) OpenDatabase() (*sql.DB, error) {
-	if in.onPostgres() {
+	if in.usesPostgres() {
 		return sql.Open("pgx", in.Database)
 	}
 	return sql.Open("sqlite", "file:"+in.Database+"?_pragma=busy_timeout(10000)")
@@ -160,6 +162,7 @@ func (in *Installation) WaitReady() error {
 	return fmt.Errorf("the server is not ready after %s:\n%s", readyLimit, in.server.Tail())
 }
 
+// logPath returns the path of the file that receives the output of the Rollcall server.
 func (in *Installation) logPath() string { return filepath.Join(in.Dir, "log") }
 
 // PID returns the server's process id.

@@ -23,9 +23,9 @@ type Process struct {
 	Name string // what the process is, for messages
 	Log  string // the file that receives the process's output; empty if the caller reads the output
 
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error // how the process ended; read it only after done is closed
+	cmd  *exec.Cmd     // the command that was started
+	done chan struct{} // closed when the process has ended
+	err  error         // how the process ended; read it only after done is closed
 }
 
 // Start starts a command. Its output is appended to the log file, unless log is empty. When the
@@ -60,9 +60,11 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Done returns a channel that is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err returns how the process ended. Call it after Done is closed.
+// Err returns the error with which the process ended, or nil if its exit code was 0. Call it after
+// Done is closed.
 func (p *Process) Err() error { return p.err }
 
+// addressPattern matches the address in the log line in which a server says where it listens.
 var addressPattern = regexp.MustCompile(`address"?[=:]"?((?:\d+\.){3}\d+:\d+)`)
 
 // Address waits for the log line with the address that a server listens on, and returns host:port.
@@ -76,10 +78,12 @@ func (p *Process) Address(ctx context.Context) (addr string, err error) {
 	return addr, err
 }
 
+// errEnded is a part of the error of Await if the process has ended.
 var errEnded = errors.New("the process is gone")
 
-// Await waits until found returns true for the output so far. It returns an error after limit. The
-// error contains the string what, which describes the awaited event.
+// Await waits until the function found returns true for the output so far. It returns an error if
+// that takes longer than limit. The error contains what, the end of a sentence such as "the server
+// did not start".
 func (p *Process) Await(ctx context.Context, limit time.Duration, what string, found func(log []byte) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -126,8 +130,8 @@ func (p *Process) Stop() error {
 	}
 }
 
-// Interrupt sends SIGTERM and returns how the process ended. A process that does not end in time
-// keeps running.
+// Interrupt sends SIGTERM and returns the error with which the process ended. A process that does
+// not end in time keeps running.
 func (p *Process) Interrupt(patience time.Duration) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err

@@ -2,11 +2,11 @@
 // share: the code flow with PKCE. The PKCE verifier is computed from a cookie, so only the browser
 // that began a sign-in can end it.
 //
-//	Address  the address at the provider that starts a sign-in
+//	Address  returns the address at the provider that starts a sign-in
 //	Redeem   exchanges the code of an answer for an ID token, and verifies the token
 //
-// For each request, the caller stores the nonce and a hash of the state. It accepts only one answer
-// to each request.
+// For each request, the caller stores the nonce and a hash of the state. The caller accepts only
+// one answer to each request.
 package codeflow
 
 import (
@@ -27,10 +27,11 @@ const RequestLifetime = 10 * time.Minute
 type Providers interface {
 	// Provider returns the metadata of the provider with this issuer.
 	Provider(ctx context.Context, issuer string) (oidc.Provider, error)
-	// Keys returns the keys of a provider. unknown says whether a token is signed with a key that
-	// Keys did not return before. If so, Keys reads the keys again.
+	// Keys returns the public keys with which a provider signs its tokens. It may return keys that
+	// it read earlier. If unknown is true, a token is signed with a key that is not among them;
+	// then Keys reads the keys from the provider again.
 	Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error)
-	// Exchange gets the tokens for a code.
+	// Exchange gets the tokens for an authorization code.
 	Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error)
 	// UserInfo returns the provider's claims about the person, as JSON. It gets them with the
 	// access token of the person's sign-in. It returns nil if the provider has no UserInfo
@@ -38,7 +39,7 @@ type Providers interface {
 	UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error)
 }
 
-// Request holds the values of one request.
+// Request holds the values of one sign-in request.
 type Request struct {
 	State   string // random, and used for only one request
 	Nonce   string // random, and used for only one request
@@ -60,13 +61,13 @@ func Verifier(browser, state string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// Answer is an answer of a provider, as the browser brought it.
+// Answer is a provider's answer to a sign-in request. The browser brings it to this server.
 type Answer struct {
 	oidc.Answer
 	Browser string // the secret in the browser's cookie; may be empty
 }
 
-// Redemption holds what Redeem needs to know about the request that an answer belongs to.
+// Redemption holds what Redeem must know about the sign-in request to which an answer belongs.
 type Redemption struct {
 	Client oidc.Client
 	Secret string // the client secret
@@ -76,8 +77,8 @@ type Redemption struct {
 }
 
 // Redeem exchanges the code of an answer for an ID token, and verifies the token. If the token is
-// signed with an unknown key, it reads the keys again. access is the access token that came with
-// the ID token.
+// signed with an unknown key, Redeem reads the provider's keys again. access is the access token
+// that came with the ID token.
 func Redeem(ctx context.Context, ps Providers, p oidc.Provider, in Answer, r Redemption, now func() time.Time) (t oidc.Token, access string, err error) {
 	tokens, err := ps.Exchange(ctx, p, oidc.CodeExchange{Client: r.Client, Secret: r.Secret, Code: in.Code, Verifier: Verifier(in.Browser, in.State)})
 	if err != nil {
@@ -97,7 +98,8 @@ func Redeem(ctx context.Context, ps Providers, p oidc.Provider, in Answer, r Red
 	panic("unreachable")
 }
 
-// AddUserInfo adds the claims that the provider's UserInfo endpoint has and the token lacks.
+// AddUserInfo asks the provider's UserInfo endpoint for claims, and returns the token t with the
+// claims that t lacks. It returns t unchanged if the provider has no such endpoint.
 func AddUserInfo(ctx context.Context, ps Providers, p oidc.Provider, t oidc.Token, access string) (oidc.Token, error) {
 	more, err := ps.UserInfo(ctx, p, access)
 	if err != nil || more == nil {

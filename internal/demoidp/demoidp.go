@@ -37,14 +37,14 @@ const MethodSHA1 = dsig.RSASHA1SignatureMethod
 
 // Provider is an identity provider.
 type Provider struct {
-	EntityID  string
+	EntityID  string // the name of the provider in SAML messages
 	SignInURL string // the address that receives sign-in requests
 	// SignOutURL is the address that receives messages about the end of a session. If it is empty,
 	// the metadata has no such address.
 	SignOutURL string
-	Key        crypto.Signer
-	Cert       *x509.Certificate
-	Now        func() time.Time
+	Key        crypto.Signer     // the private key, which signs
+	Cert       *x509.Certificate // the certificate of Key
+	Now        func() time.Time  // returns the current time
 }
 
 // New makes a provider with a new key. The certificate is valid for three years, like the
@@ -79,13 +79,15 @@ func Certificate(key crypto.Signer, from, to time.Time) (*x509.Certificate, erro
 	return x509.ParseCertificate(der)
 }
 
-// Metadata returns the metadata that the provider publishes.
+// Metadata returns the SAML metadata of the provider, as XML.
 func (p *Provider) Metadata() string {
 	return fmt.Sprintf(`<?xml version="1.0" encoding="utf-8"?>
 <EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="%s"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor>%s<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%s"/></IDPSSODescriptor></EntityDescriptor>
 `, p.EntityID, base64.StdEncoding.EncodeToString(p.Cert.Raw), p.signOutService(), p.SignInURL)
 }
 
+// signOutService returns the element of the metadata that contains SignOutURL, or "" if there is
+// none.
 func (p *Provider) signOutService() string {
 	if p.SignOutURL == "" {
 		return ""
@@ -93,20 +95,21 @@ func (p *Provider) signOutService() string {
 	return fmt.Sprintf(`<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%s"/>`, p.SignOutURL)
 }
 
-// Claim is one attribute of a response.
+// Claim is one attribute of a person in a response.
 type Claim struct {
 	Name   string
 	Values []string
 }
 
-// Answer describes the content of a response.
+// Answer describes the response to a sign-in request: its content, its signatures and its
+// encryption. Respond makes the response.
 type Answer struct {
-	ACS              string // the address of the assertion consumer service, used as recipient and destination
-	Audience         string // the entity id of the application
-	InResponseTo     string // the id of the sign-in request; empty for a response without a request
-	NameID           string
-	NameIDFormat     string
-	Claims           []Claim
+	ACS              string    // the address of the assertion consumer service, used as recipient and destination
+	Audience         string    // the entity id of the application
+	InResponseTo     string    // the id of the sign-in request; empty for a response without a request
+	NameID           string    // identifies the person
+	NameIDFormat     string    // the format of NameID; empty means an e-mail address
+	Claims           []Claim   // the attributes of the person
 	SignedIn         time.Time // when the person proved who they are; zero means now
 	SessionIndex     string    // the index of the session; empty for a new index
 	NoAuthnStatement bool      // whether to leave out the time and the method of the person's sign-in
@@ -188,6 +191,7 @@ func Encode(response *etree.Element) (string, error) {
 	return base64.StdEncoding.EncodeToString(raw), nil
 }
 
+// newAssertion returns the assertion of a response, without signature or encryption.
 func (p *Provider) newAssertion(a Answer, now time.Time) *etree.Element {
 	e := etree.NewElement("Assertion")
 	for _, attr := range [][2]string{{"xmlns", "urn:oasis:names:tc:SAML:2.0:assertion"}, {"ID", newID()}, {"IssueInstant", formatTime(now)}, {"Version", "2.0"}} {
@@ -242,6 +246,8 @@ func (p *Provider) newAssertion(a Answer, now time.Time) *etree.Element {
 	return e
 }
 
+// sign returns a copy of the element that contains a signature. It uses only the fields Method and
+// NoKeyInfo of a.
 func (p *Provider) sign(e *etree.Element, a Answer) (*etree.Element, error) {
 	ctx, err := dsig.NewSigningContext(p.Key, [][]byte{p.Cert.Raw})
 	if err != nil {
@@ -320,10 +326,13 @@ func encrypt(e *etree.Element, cert *x509.Certificate, gcm bool) (*etree.Element
 	return out.Root(), nil
 }
 
+// newID returns a random id for an XML element. The id begins with "_", because it must not begin
+// with a digit.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return "_" + hex.EncodeToString(b[:])
 }
 
+// formatTime returns a time in the form that SAML uses.
 func formatTime(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }

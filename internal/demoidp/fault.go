@@ -8,14 +8,14 @@ import (
 	"github.com/beevik/etree"
 )
 
-// Fault is a way in which a response is wrong. Every application must refuse such a response. The
-// fault "comment" is the only exception: an application may accept the response, but must read the
-// whole NameID.
+// Fault is something wrong in a response. Every application must refuse a response with a fault.
+// The fault "comment" is the only exception: an application may accept the response, but must read
+// the whole NameID.
 type Fault struct {
 	Name string // the name of the fault in forms
 	Text string // a description for people
 
-	// A fault has one of these fields.
+	// Exactly one of these fields is set.
 	changeAnswer func(*Answer)       // changes the description of the response
 	clockDelay   time.Duration       // how far the provider's clock is behind the real time
 	changeSigned func(string) string // changes the XML of the signed response

@@ -17,17 +17,18 @@ import (
 	"github.com/beevik/etree"
 )
 
-// SignOut describes the content of a message about the end of a session.
+// SignOut describes a SAML message that asks to end the sessions of a person, or that answers such
+// a message.
 type SignOut struct {
-	Destination    string
-	NameID         string
-	SessionIndexes []string
-	InResponseTo   string // the id of the request that the message answers; empty if the message is a request
-	Failed         bool   // whether the message is an answer that reports a failure
-	RelayState     string
-	ID             string // the id of the message; empty for a new id
-	Issuer         string // the entity id of the sender; empty for the provider's entity id
-	NotOnOrAfter   time.Time
+	Destination    string    // the address to which the message is sent
+	NameID         string    // the person whose sessions end; only for a request
+	SessionIndexes []string  // the sessions that end; only for a request
+	InResponseTo   string    // the id of the request that the message answers; empty if the message is a request
+	Failed         bool      // whether the message is an answer that reports a failure
+	RelayState     string    // the sender's value, which the answer returns
+	ID             string    // the id of the message; empty for a new id
+	Issuer         string    // the entity id of the sender; empty for the provider's entity id
+	NotOnOrAfter   time.Time // when the message expires; zero for no such time
 
 	Unsigned      bool                 // whether to leave the signature out
 	Method        string               // the signature method of a redirect; empty means SHA-256
@@ -43,6 +44,7 @@ func (s SignOut) fieldName() string {
 	return "SAMLRequest"
 }
 
+// signOutMessage returns the message as XML, without a signature.
 func (p *Provider) signOutMessage(s SignOut) *etree.Element {
 	tag := "samlp:LogoutRequest"
 	if s.InResponseTo != "" {
@@ -87,8 +89,8 @@ func (p *Provider) signOutMessage(s SignOut) *etree.Element {
 	return e
 }
 
-// SignOutQuery returns a message as the query of a redirect. Entra ID sends its messages in this
-// form.
+// SignOutQuery returns a message as the query of the address to which the sender redirects the
+// browser. Entra ID sends its messages in this form.
 func (p *Provider) SignOutQuery(s SignOut) (string, error) {
 	doc := etree.NewDocument()
 	doc.SetRoot(p.signOutMessage(s))

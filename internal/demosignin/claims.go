@@ -17,8 +17,8 @@ type ClaimRule struct {
 const NameIDSource = "user.userprincipalname [nameid-format:emailAddress]"
 
 // ClaimRules returns the claims that every application gets. Entra ID sends most of them by
-// default. The display name, the job title and the department are claims that its administrators
-// add.
+// default. Administrators of Entra ID must add the display name, the job title and the department
+// themselves.
 func ClaimRules() []ClaimRule {
 	text := func(attribute string) func(directory.User, directory.ID) string {
 		return func(u directory.User, _ directory.ID) string { return u.Text(attribute) }

@@ -54,8 +54,8 @@ type Settings struct {
 // Certificate is a signing certificate of an application.
 type Certificate struct {
 	*x509.Certificate
-	Active bool // whether responses are signed with this certificate; exactly one certificate is active
-	key    *rsa.PrivateKey
+	Active bool            // whether responses are signed with this certificate; exactly one certificate is active
+	key    *rsa.PrivateKey // the private key of the certificate, which signs responses
 }
 
 // Thumbprint identifies the certificate: its SHA-1 in hexadecimal digits, as Entra ID shows it.
@@ -75,9 +75,9 @@ type Connection struct {
 	Settings
 	Certificates []Certificate // the application's certificates, the oldest first
 	Issuer       string        // the entity id of the identity provider
-	LoginURL     string
-	MetadataURL  string
-	AccessURL    string // the address that starts a sign-in at the identity provider, without a request of the application
+	LoginURL     string        // the address for the sign-in requests of the application
+	MetadataURL  string        // the address of the metadata of the identity provider
+	AccessURL    string        // the address that starts a sign-in at the identity provider, without a request of the application
 }
 
 // Active returns the certificate with which responses are signed.
@@ -91,7 +91,7 @@ type Provider struct {
 	base        string // the address of the identity provider, without a trailing slash
 	now         func() time.Time
 
-	mu   sync.Mutex
+	mu   sync.Mutex           // guards apps
 	apps map[string]*appState // the state of each application, by the application's id
 }
 
@@ -111,9 +111,9 @@ func Listen(port string) (net.Listener, error) {
 	return net.Listen("tcp", "127.0.0.1:0")
 }
 
-// New returns the identity provider that is served at a listener. If host is "localhost", the
-// provider's addresses have that name; otherwise they have the listener's address. New returns an
-// error unless the listener is on a loopback address.
+// New returns the identity provider that is served at the address of a listener. If host is
+// "localhost", the URLs of the provider have that name; otherwise they have the listener's address.
+// New returns an error unless the listener is on a loopback address.
 func New(at net.Addr, host string, directories *directory.Directories, now func() time.Time) (*Provider, error) {
 	a, err := netip.ParseAddrPort(at.String())
 	if err != nil || !a.Addr().Unmap().IsLoopback() {
@@ -141,6 +141,8 @@ func (p *Provider) Connection(d directory.ID, app string) (Connection, error) {
 	return p.connection(app, k), nil
 }
 
+// connection returns the connection of an application with the state k. The caller must hold the
+// lock.
 func (p *Provider) connection(app string, k *appState) Connection {
 	tenant := p.base + "/" + url.PathEscape(string(k.directory))
 	return Connection{
@@ -173,6 +175,7 @@ func (p *Provider) appState(d directory.ID, app string) (*appState, error) {
 // maxCertificates is how many certificates an application may have.
 const maxCertificates = 5
 
+// addCertificate adds a new, inactive certificate to the state of an application.
 func (p *Provider) addCertificate(k *appState) error {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -215,6 +218,8 @@ func (p *Provider) Update(d directory.ID, app string, change func(*Settings) err
 	return nil
 }
 
+// check removes the spaces around the identifier and the reply URL. It returns an error if a
+// setting is invalid.
 func (s *Settings) check() error {
 	s.Identifier, s.ReplyURL = strings.TrimSpace(s.Identifier), strings.TrimSpace(s.ReplyURL)
 	if s.Identifier == "" && s.ReplyURL == "" {
@@ -230,6 +235,7 @@ func (s *Settings) check() error {
 	return s.checkSigning()
 }
 
+// checkSigning returns an error if the signing option or the signing algorithm is unknown.
 func (s *Settings) checkSigning() error {
 	if !slices.Contains(SigningOptions, s.Option) {
 		return refusal.New(refusal.Invalid, "option", "%q is not a signing option", s.Option).Advise("choose one of the list")
@@ -295,6 +301,7 @@ func (p *Provider) findByIdentifier(ctx context.Context, h *directory.Handle, id
 	return app, c, err == nil, err
 }
 
+// isLoopbackHost reports whether the host in a URL is "localhost" or a loopback address.
 func isLoopbackHost(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

@@ -23,9 +23,12 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
+// files holds the templates, the style sheet and the script of the pages.
+//
 //go:embed pages.html signin.css continue.js
 var files embed.FS
 
+// pages holds the templates of the pages.
 var pages = template.Must(template.ParseFS(files, "pages.html"))
 
 // maxFormBytes is the largest size of a posted form, in bytes.
@@ -61,8 +64,8 @@ func (p *Provider) Handler(log *slog.Logger) http.Handler {
 	})
 }
 
-// contentPolicy returns the content security policy of a page with a form that is sent to an
-// origin.
+// contentPolicy returns the content security policy of a page whose form is sent to this server or
+// to an origin; origin may be empty.
 func contentPolicy(origin string) string {
 	return "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action " + strings.TrimSpace("'self' "+origin)
 }
@@ -73,10 +76,12 @@ type server struct {
 	log *slog.Logger
 }
 
+// serveFile serves the style sheet or the script.
 func (s *server) serveFile(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, files, strings.TrimPrefix(r.URL.Path, "/"))
 }
 
+// showPage answers with the page that a template makes from data.
 func (s *server) showPage(w http.ResponseWriter, r *http.Request, status int, page string, data any) {
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, page, data); err != nil {
@@ -88,6 +93,7 @@ func (s *server) showPage(w http.ResponseWriter, r *http.Request, status int, pa
 	w.Write(b.Bytes()) //nolint:errcheck // an error means that the client has gone
 }
 
+// showInternalError logs an error, and answers 500 without details.
 func (s *server) showInternalError(w http.ResponseWriter, r *http.Request, err error) {
 	if s.log != nil && r.Context().Err() == nil {
 		s.log.Error("the demo's sign-in page failed", "path", r.URL.Path, "error", err)
@@ -102,13 +108,14 @@ func (s *server) showFrontPage(w http.ResponseWriter, r *http.Request) {
 
 // openTenant opens the directory that the path names. ok is false if the directory does not exist.
 func (s *server) openTenant(r *http.Request) (h *directory.Handle, ok bool, err error) {
-	h, err = s.directories.OpenID(r.Context(), directory.ID(r.PathValue("tenant")))
+	h, err = s.directories.OpenByID(r.Context(), directory.ID(r.PathValue("tenant")))
 	if errors.Is(err, refusal.NotFound) {
 		return nil, false, nil
 	}
 	return h, err == nil, err
 }
 
+// showMetadata answers with the metadata for the application that the parameter appid names.
 func (s *server) showMetadata(w http.ResponseWriter, r *http.Request) {
 	h, ok, err := s.openTenant(r)
 	if err != nil {
@@ -153,6 +160,7 @@ func (p *Provider) Metadata(d directory.ID, app string) ([]byte, error) {
 `, uuid.NewString(), escape(c.Issuer), keys.String(), keys.String(), escape(c.LoginURL)), nil
 }
 
+// escape returns text in a form that can stand in XML.
 func escape(text string) string {
 	var b strings.Builder
 	xml.EscapeText(&b, []byte(text)) //nolint:errcheck // writing to a strings.Builder never fails
@@ -163,8 +171,8 @@ func escape(text string) string {
 type problemPage struct {
 	Title string
 	Text  string // the message to the user, which begins with the AADSTS code
-	RequestID, CorrelationID,
-	Time string
+	// random ids and the time of the refusal, as Entra ID shows them
+	RequestID, CorrelationID, Time string
 }
 
 const (
@@ -172,13 +180,14 @@ const (
 	troubleTitle = "Sorry, but we’re having trouble signing you in."
 )
 
+// refuse shows the page that refuses a sign-in.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, title, text string) {
 	s.showPage(w, r, http.StatusBadRequest, "problem", problemPage{
 		Title: title, Text: text, RequestID: uuid.NewString(), CorrelationID: uuid.NewString(), Time: s.now().UTC().Format(time.RFC3339),
 	})
 }
 
-// signInRequest is a valid sign-in request.
+// signInRequest is a valid sign-in request, with the directory and the application that it names.
 type signInRequest struct {
 	tenant     *directory.Handle
 	app        directory.Application
@@ -199,7 +208,7 @@ func (s *server) readRequest(w http.ResponseWriter, r *http.Request) (a signInRe
 		return a, false
 	}
 	if id := r.PathValue("app"); id != "" {
-		return s.readStart(w, r, a, id)
+		return s.readUnrequested(w, r, a, id)
 	}
 	if r.URL.Query().Get("SAMLRequest") == "" {
 		s.refuse(w, r, troubleTitle, "AADSTS750054: SAMLRequest or SAMLResponse must be present as query string parameters in HTTP request for SAML Redirect binding.")
@@ -227,9 +236,10 @@ func (s *server) readRequest(w http.ResponseWriter, r *http.Request) (a signInRe
 	return a, true
 }
 
-// readStart reads a sign-in that begins at the identity provider, without a request of the
-// application.
-func (s *server) readStart(w http.ResponseWriter, r *http.Request, a signInRequest, id string) (signInRequest, bool) {
+// readUnrequested reads a sign-in that begins at the identity provider, without a request of the
+// application. id is the id of the application. If the sign-in is not possible, it shows the
+// reason, and returns false.
+func (s *server) readUnrequested(w http.ResponseWriter, r *http.Request, a signInRequest, id string) (signInRequest, bool) {
 	var err error
 	a.app, err = a.tenant.Application(r.Context(), id)
 	if err == nil {
@@ -247,8 +257,8 @@ func (s *server) readStart(w http.ResponseWriter, r *http.Request, a signInReque
 	return a, true
 }
 
-// pickableAccount is a user on the page where a person picks an account. Initial is the first
-// letter of the name.
+// pickableAccount is a user on the page where a person picks an account. ID is the object id, UPN
+// is the user principal name, and Initial is the first letter of the name.
 type pickableAccount struct {
 	ID, Name, UPN, Initial string
 	Note                   string // a remark such as "disabled"; empty for a user who can sign in
@@ -256,10 +266,10 @@ type pickableAccount struct {
 
 // signInPage is the page where a person picks an account.
 type signInPage struct {
-	Tenant, App string // the names of the directory and of the application
-	Action      string // the address of this request
-	Hidden      []hiddenField
-	Search      string
+	Tenant, App string        // the names of the directory and of the application
+	Action      string        // the address of this request
+	Hidden      []hiddenField // the parameters of the sign-in request
+	Search      string        // what the person searches for among the accounts
 	Accounts    []pickableAccount
 	More        bool            // whether more accounts match than the page shows
 	Faults      []demoidp.Fault // the faulty responses that the person may choose instead of a correct one
@@ -272,6 +282,7 @@ type hiddenField struct{ Name, Value string }
 // users that are not deleted, and deleted users.
 const maxAccounts = 100
 
+// showSignIn shows the page where a person picks an account.
 func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.readRequest(w, r)
 	if !ok {
@@ -304,6 +315,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
 	s.showPage(w, r, http.StatusOK, "sign-in", pg)
 }
 
+// accountOf returns a user as the page for picking an account shows it.
 func accountOf(u directory.User) pickableAccount {
 	a := pickableAccount{ID: u.ObjectID, Name: u.DisplayName(), UPN: u.UPN()}
 	for _, letter := range a.Name {
@@ -319,11 +331,12 @@ func accountOf(u directory.User) pickableAccount {
 	return a
 }
 
-// answerPage is the page that posts the response to the application.
+// answerPage is the page that posts the response to the address ACS of the application.
 type answerPage struct {
 	ACS, SAMLResponse, RelayState string
 }
 
+// signIn sends the response about the picked account to the application, by a page that posts it.
 func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.readRequest(w, r)
 	if !ok {

@@ -1,7 +1,7 @@
 // Package fair shares a limited capacity among many keys, such as sites. The capacity can be a
-// number of workers or of bytes of memory. Each request names its key. When the capacity is used
-// up, the keys take turns, even if one key has many more waiting requests than another. So no key
-// can use up the capacity alone.
+// number of workers or of bytes of memory. Each request has a key and a weight: the part of the
+// capacity that it uses while it runs. When the capacity is used up, the keys take turns, even if
+// one key has many more waiting requests than another. So no key can use up the capacity alone.
 package fair
 
 import (
@@ -37,10 +37,10 @@ type Options struct {
 // Gate admits requests while their weights fit into its capacity. It is safe for concurrent use.
 type Gate struct {
 	options       Options
-	mu            sync.Mutex
-	usedWeight    int // the sum of the weights of all running requests
-	queues        map[string]*keyQueue
-	waitingQueues []*keyQueue // the keys that have waiting requests, in the order in which they are served
+	mu            sync.Mutex           // guards the fields below
+	usedWeight    int                  // the sum of the weights of all running requests
+	queues        map[string]*keyQueue // the queue of each key
+	waitingQueues []*keyQueue          // the queues that have waiting requests, in the order of their turns
 
 	// how many requests were admitted, refused with ErrKeyLimit, and refused with ErrOverloaded
 	entered, refusedByKeyLimit, refusedOverloaded int64
@@ -49,8 +49,8 @@ type Gate struct {
 // Stats has numbers about a gate: its current use, and how many requests it has admitted and
 // refused since it was made.
 type Stats struct {
-	Capacity, Used, Waiting                       int
-	Entered, RefusedByKeyLimit, RefusedOverloaded int64
+	Capacity, Used, Waiting                       int   // the capacity, the weight in use, and the number of waiting requests
+	Entered, RefusedByKeyLimit, RefusedOverloaded int64 // how many requests were admitted, refused with ErrKeyLimit, and refused with ErrOverloaded
 }
 
 // Stats returns the current numbers of the gate.
@@ -64,7 +64,7 @@ func (g *Gate) Stats() Stats {
 	return s
 }
 
-// countRefusal counts a refusal and returns it. The caller holds mu.
+// countRefusal counts a refusal by its error, and returns the error. The caller holds mu.
 func (g *Gate) countRefusal(err error) error {
 	switch err { //nolint:errorlint // our own errors, never wrapped
 	case ErrKeyLimit:
@@ -124,6 +124,8 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	return g.wait(ctx, l, w)
 }
 
+// wait waits until the request w is admitted. If the context or Options.Patience ends first, wait
+// takes the request out of the queue and returns an error.
 func (g *Gate) wait(ctx context.Context, l *keyQueue, w *waiter) error {
 	var late <-chan time.Time
 	if g.options.Patience > 0 {
@@ -218,8 +220,9 @@ func (g *Gate) admitWaiting() {
 	}
 }
 
-// overtakes reports whether a new request of this key would overtake another key that waits for
-// room.
+// overtakes reports whether a new request of this key would overtake the next waiting request,
+// which waits for room that other keys use. A request that waits because its own key has used up
+// its share may be overtaken.
 func (g *Gate) overtakes(l *keyQueue) bool {
 	if l.key == System || len(g.waitingQueues) == 0 {
 		return false
@@ -236,7 +239,7 @@ func (g *Gate) limitOf(l *keyQueue) int {
 	return g.options.PerKey
 }
 
-// fits reports whether a request of the key may begin now.
+// fits reports whether the capacity and the key's share have room for a request now.
 func (g *Gate) fits(l *keyQueue, weight int) bool {
 	if g.usedWeight+weight > g.options.Capacity {
 		return false
@@ -255,6 +258,7 @@ func (g *Gate) takeWeight(l *keyQueue, weight int) {
 	g.entered++
 }
 
+// queueOf returns the queue of a key. It makes the queue if there is none.
 func (g *Gate) queueOf(key string) *keyQueue {
 	l := g.queues[key]
 	if l == nil {

@@ -22,7 +22,8 @@ const (
 	RunLimit     = 5 * time.Minute
 )
 
-// Missing is the error for a program or file that is missing on this machine.
+// Missing is the error for a program, package or file that this machine lacks and that could not be
+// installed.
 type Missing struct{ Message string }
 
 func (m Missing) Error() string { return m.Message }
@@ -42,8 +43,8 @@ func OneLine(s string) string {
 }
 
 // Run runs a program and returns its standard output. If the program exits with a code other than
-// 0, Run also returns that code, and an error that quotes one line of the program's output (see
-// reasonIn). If the program does not start, or does not end within limit, exitCode is 0.
+// 0, Run also returns that code, and an error with the line of output that explains the failure. If
+// the program does not start, or does not end within limit, exitCode is 0.
 func Run(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -64,7 +65,7 @@ func Run(ctx context.Context, limit time.Duration, env []string, name string, ar
 }
 
 // reasonIn returns the line of a program's output that explains its failure: the first line that
-// starts like an error (pip, npm), otherwise the last line (Python).
+// begins with "error", as pip and npm write it; otherwise the last line, as Python writes it.
 func reasonIn(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for _, line := range lines {
@@ -137,9 +138,9 @@ func NPMPackageVersion(dir, name string) (string, error) {
 	return about.Version, err
 }
 
-// InstallDebianPackages installs those of the Debian packages that are not installed yet, with root
-// or sudo, as scripts/setup does. It returns a Missing error on other systems, and without these
-// rights.
+// InstallDebianPackages installs the Debian packages that are not installed yet. It runs apt-get as
+// root, or with sudo. It returns a Missing error if the system has no apt-get, or if apt-get fails,
+// for example without the rights of root.
 func InstallDebianPackages(ctx context.Context, packages ...string) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return NewMissing("this is not Debian, or a system based on it; %s cannot be installed", strings.Join(packages, ", "))
@@ -167,7 +168,7 @@ func InstallDebianPackages(ctx context.Context, packages ...string) error {
 	return nil
 }
 
-// updateDebian reads the lists of Debian's packages again.
+// updateDebian runs apt-get update, which gets the newest lists of Debian's packages.
 func updateDebian(ctx context.Context) error {
 	update := []string{"apt-get", "update", "-q"}
 	if os.Getuid() != 0 {

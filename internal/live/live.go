@@ -1,6 +1,7 @@
 // Package live lets many viewers follow the same changing value. The value is read once for all
 // viewers in this process: the first viewer that needs a newer value reads it, and the other
-// viewers get the result. Such a read is called a look.
+// viewers get the result. Such a read is called a look. A Board holds the values. Each viewer has a
+// Follower, which returns the results of looks.
 package live
 
 import (
@@ -14,9 +15,9 @@ import (
 const (
 	defaultEvery = 3 * time.Second
 	defaultGap   = time.Second
-	// maxShare limits how often a value is looked at: the time between two looks is at least
-	// maxShare times as long as a look takes.
-	maxShare = 20
+	// minGapFactor limits how often a value is looked at: the time between two looks is at least
+	// minGapFactor times as long as the last look took.
+	minGapFactor = 20
 )
 
 // Board holds the values that have viewers at the moment. The zero value is ready to use.
@@ -27,18 +28,18 @@ type Board struct {
 	// Gap is the shortest time between two looks at the same value; 0 means one second.
 	Gap time.Duration
 
-	mu     sync.Mutex
+	mu     sync.Mutex        // guards values
 	values map[string]*value // by key
 }
 
 // value is a value that has at least one follower.
 type value struct {
-	subject   string
+	subject   string        // what the value depends on; see Follow
 	followers int           // guarded by the mutex of the Board
-	turn      chan struct{} // has an element while a follower looks, or waits to look
-	woken     chan struct{} // has an element if the value has changed since the last look
+	turn      chan struct{} // has an element while one follower has the turn: it looks, or waits until the next look is due
+	woken     chan struct{} // has an element if wake was called since the last look
 
-	mu           sync.Mutex
+	mu           sync.Mutex    // guards the fields below
 	version      int           // how many looks there were
 	newest       any           // the result of the last look
 	changed      chan struct{} // closed when the next look ends
@@ -51,12 +52,12 @@ type Follower[T any] struct {
 	board *Board
 	key   string
 	value *value
-	look  func(ctx context.Context) (T, error)
-	seen  int // the version that Next returned last
+	look  func(ctx context.Context) (T, error) // reads the value
+	seen  int                                  // the version that Next returned last
 }
 
-// Wake makes a follower of each value of the subject look as soon as possible. Call Wake when the
-// subject has changed.
+// For each value with this subject, Wake makes one of the followers look as soon as possible. Call
+// Wake when the subject has changed.
 func (b *Board) Wake(subject string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -67,11 +68,11 @@ func (b *Board) Wake(subject string) {
 	}
 }
 
-// wake makes a follower of the value look as soon as possible.
+// wake makes one of the followers of the value look as soon as possible.
 func (v *value) wake() {
 	select {
 	case v.woken <- struct{}{}:
-	default: // a call of wake is still waiting, and one look is enough for both
+	default: // an earlier call of wake has not led to a look yet, and one look is enough for both
 	}
 }
 
@@ -155,9 +156,9 @@ func (f *Follower[T]) Next(ctx context.Context, patience time.Duration) (newest 
 	}
 }
 
-// takeTurn waits until the next look is due, looks, and gives the result to all followers. If
-// impatient sends before the look is due, takeTurn returns ErrNothingNew. It always ends the turn,
-// even if the look panics.
+// takeTurn waits until the next look is due, looks, and gives the result to all followers. Next
+// calls it after it has put an element into turn. If impatient sends before the look is due,
+// takeTurn returns ErrNothingNew. It always takes the element out of turn, even if the look panics.
 func (f *Follower[T]) takeTurn(ctx context.Context, impatient <-chan time.Time) error {
 	v := f.value
 	defer func() { <-v.turn }()
@@ -199,7 +200,7 @@ func (f *Follower[T]) waitUntilDue(ctx context.Context, impatient <-chan time.Ti
 	if gap == 0 {
 		gap = defaultGap
 	}
-	gap = max(gap, maxShare*took)
+	gap = max(gap, minGapFactor*took)
 	regular := time.NewTimer(time.Until(looked.Add(max(every, gap))))
 	defer regular.Stop()
 	select {

@@ -15,11 +15,12 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
+// confusables is the content of confusables.txt: a character and its prototype on each line.
+//
 //go:embed confusables.txt
 var confusables string
 
-// prototypes maps each character that looks like other characters to the string that stands for all
-// of these characters.
+// prototypes returns the prototype of each character that has one.
 var prototypes = sync.OnceValue(func() map[rune]string {
 	table := make(map[rune]string, strings.Count(confusables, "\n"))
 	for line := range strings.Lines(confusables) {
@@ -47,7 +48,7 @@ func parseCharacter(hex string) rune {
 }
 
 // Skeleton returns the same string for all strings that look the same. The result is useful only
-// for comparisons. It ignores invisible characters, and spaces at both ends.
+// for comparisons. Skeleton ignores invisible characters, and spaces at both ends.
 func Skeleton(text string) string {
 	for range maxRounds {
 		next := replaceCharacters(text)
@@ -59,9 +60,9 @@ func Skeleton(text string) string {
 	return text
 }
 
-// maxRounds is how often Skeleton replaces characters by their prototypes. The standard replaces
-// each character only once. But some prototypes have prototypes themselves: the prototype of ǆ is
-// dž, and the accent in it has a prototype too.
+// maxRounds is how many times Skeleton replaces characters by their prototypes. The standard
+// replaces each character only once. But some prototypes have prototypes themselves: the prototype
+// of ǆ is dž, and the accent in it has a prototype too.
 const maxRounds = 5
 
 func isASCII(text string) bool {
@@ -75,20 +76,39 @@ func isASCII(text string) bool {
 
 // replaceCharacters replaces each character by its prototype, if the character has one.
 func replaceCharacters(text string) string {
-	table := prototypes()
+	ascii := asciiReplacements()
 	var b strings.Builder
+	b.Grow(len(text) + 8)
 	for _, r := range norm.NFD.String(strings.TrimSpace(text)) {
-		if r != ' ' && visible.IsInvisible(r) {
-			continue
-		}
-		if to, has := table[r]; has {
-			b.WriteString(to)
+		if r < utf8.RuneSelf {
+			b.WriteString(ascii[r])
 		} else {
-			b.WriteRune(r)
+			b.WriteString(replaceCharacter(r))
 		}
 	}
 	return norm.NFD.String(strings.TrimSpace(b.String()))
 }
+
+// replaceCharacter returns the prototype of a character, or the character itself if it has none. An
+// invisible character becomes "".
+func replaceCharacter(r rune) string {
+	if r != ' ' && visible.IsInvisible(r) {
+		return ""
+	}
+	if to, has := prototypes()[r]; has {
+		return to
+	}
+	return string(r)
+}
+
+// asciiReplacements has the result of replaceCharacter for the characters of most names.
+var asciiReplacements = sync.OnceValue(func() *[utf8.RuneSelf]string {
+	all := new([utf8.RuneSelf]string)
+	for r := range all {
+		all[r] = replaceCharacter(rune(r))
+	}
+	return all
+})
 
 // Skeletons returns the skeletons of a name whose case does not matter: one of the name as it is
 // written, and one of the name in lower case. Two names look the same if they share a skeleton.
@@ -129,7 +149,7 @@ func Difference(text, other string) string {
 }
 
 // describeRune returns a visible character with its code point and script, such as "а (U+0430,
-// Cyrillic)". It returns the name of a hidden character.
+// Cyrillic)". For a hidden character, it returns the name of the character instead.
 func describeRune(r rune) string {
 	if visible.IsHidden(r) {
 		return visible.Describe(r)

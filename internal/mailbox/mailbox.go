@@ -26,7 +26,7 @@ type Mail struct {
 	From string
 	To   []string
 	*mail.Message
-	Text string // the body, with its transfer encoding removed
+	Text string // the body, decoded from quoted-printable
 	User string // the user that signed in to send the mail; empty if the client did not sign in
 }
 
@@ -34,12 +34,12 @@ type Mail struct {
 type Server struct {
 	Addr string // the server's address, as host:port
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards the fields below
 	mails   []Mail
-	refusal *smtp.SMTPError // the answer to every recipient; nil if the server accepts mail
+	refusal *smtp.SMTPError // the error with which the server refuses every recipient; nil if it accepts mail
 }
 
-// Options are the server's demands on clients that send mail.
+// Options say how clients must connect and sign in to send mail.
 type Options struct {
 	TLS            *tls.Config // the TLS settings; nil for a server without TLS
 	ImplicitTLS    bool        // whether TLS begins with the connection, instead of with STARTTLS
@@ -103,15 +103,17 @@ func (s *Server) Refuse(code int, message string) {
 	}
 }
 
-// session is the state of one client's connection.
+// session is the state of one client's connection. It implements smtp.Session and smtp.AuthSession:
+// its methods answer the commands of the client.
 type session struct {
 	server  *Server
 	options Options
-	user    string
-	from    string
-	to      []string
+	user    string   // the user that has signed in; empty if none has
+	from    string   // the sender of the current mail
+	to      []string // the recipients of the current mail
 }
 
+// AuthMechanisms returns the ways to sign in that the server offers.
 func (s *session) AuthMechanisms() []string {
 	if s.options.User == "" {
 		return nil
@@ -119,6 +121,7 @@ func (s *session) AuthMechanisms() []string {
 	return []string{sasl.Plain}
 }
 
+// Auth answers the command AUTH, with which the client signs in.
 func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if user != s.options.User || password != s.options.Password {
@@ -129,6 +132,7 @@ func (s *session) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
+// Mail answers the command MAIL, which names the sender.
 func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 	if s.options.User != "" && s.user == "" {
 		return smtp.ErrAuthRequired
@@ -137,6 +141,7 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 	return nil
 }
 
+// Rcpt answers the command RCPT, which names one recipient.
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
@@ -147,6 +152,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
+// Data answers the command DATA. It reads the mail and keeps it.
 func (s *session) Data(r io.Reader) error {
 	msg, err := mail.ReadMessage(r)
 	if err != nil {
@@ -162,7 +168,10 @@ func (s *session) Data(r io.Reader) error {
 	return nil
 }
 
-func (s *session) Reset()        { s.from, s.to = "", nil }
+// Reset forgets the sender and the recipients.
+func (s *session) Reset() { s.from, s.to = "", nil }
+
+// Logout is called when the connection ends. It has nothing to do.
 func (s *session) Logout() error { return nil }
 
 // Subject returns the subject with its encoded words decoded.

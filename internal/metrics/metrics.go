@@ -20,8 +20,8 @@ import (
 // Metrics holds the metrics of one process.
 type Metrics struct {
 	registry       *prometheus.Registry
-	requests       *prometheus.CounterVec
-	requestSeconds *prometheus.HistogramVec
+	requests       *prometheus.CounterVec   // counts the requests
+	requestSeconds *prometheus.HistogramVec // how long the requests took
 }
 
 // Sample is one value of a metric.
@@ -33,7 +33,7 @@ type Sample struct {
 
 // Family describes a metric whose values are read when Prometheus asks for them.
 type Family struct {
-	Name, Help string
+	Name, Help string   // the name, and the explanation that Prometheus shows
 	Counter    bool     // whether the metric is a counter, whose value only grows
 	Labels     []string // the names of the labels
 }
@@ -82,6 +82,7 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	return mux
 }
 
+// scimRoute is the beginning of the routes of a site's SCIM endpoint.
 const scimRoute = "/c/{site}/auth/scim/v2/"
 
 // RouteClass returns the value of the label "route" for a route. All resource types that sites
@@ -112,6 +113,7 @@ func RouteClass(route string) string {
 	return "other"
 }
 
+// knownMethod returns the value of the label "method": one of the six usual methods, or "other".
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
@@ -132,12 +134,14 @@ type familyCollector struct {
 	gather   func() []Sample
 }
 
+// Describe implements prometheus.Collector.
 func (a *familyCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, f := range a.families {
 		out <- f.desc
 	}
 }
 
+// Collect implements prometheus.Collector.
 func (a *familyCollector) Collect(out chan<- prometheus.Metric) {
 	for _, s := range a.gather() {
 		f := a.families[s.Name]

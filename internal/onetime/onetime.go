@@ -1,4 +1,5 @@
 // Package onetime holds the shared code for the one-time sign-in links of people and of operators.
+// A link opens, which means that it signs the person in, until it was used or has expired.
 //
 //	New       makes a Link for the person, and a Record for the store.
 //	FindOpen  returns the record of a link that opens, or the reason why the link does not open.
@@ -20,19 +21,20 @@ const TTL = 15 * time.Minute
 // Link is a new one-time link. Its secret cannot be read again later.
 type Link struct {
 	Secret  string    // the secret in the path; it is never stored
-	Path    string    // the path to append to the public URL
+	Path    string    // the path of the page that opens the link; it follows the public URL
 	Expires time.Time // when the link expires: TTL after it was made
 }
 
 // Record is the stored form of a link.
 type Record struct {
-	Hash    secret.Hash
+	Hash    secret.Hash // the hash of the secret
 	Created time.Time
 	Expires time.Time
 	Used    time.Time // when the link was used; zero if it was not used yet
 }
 
-// New makes a link. path returns the path of the page for a secret.
+// New makes a link. The function path returns the path of the page that opens the link with this
+// secret.
 func New(now time.Time, path func(secret string) string) (Link, Record) {
 	s := secret.New()
 	l := Link{Secret: s, Path: path(s), Expires: now.Add(TTL)}
@@ -63,9 +65,9 @@ func (r Record) ClosedReason(now time.Time) Reason {
 // ErrClosed is returned by stores for a link that does not exist or does not open.
 var ErrClosed = errors.New("the link does not open")
 
-// FindOpen returns the record of a link that opens at the time now. find reads the record. refuse
-// makes the error for a link that does not open. If find returns ErrClosed, refuse gets an empty
-// record.
+// FindOpen returns the record of a link that opens at the time now. The function find reads the
+// record. The function refuse makes the error for a link that does not open. If find returns
+// ErrClosed, refuse gets an empty record.
 func FindOpen[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find func() (R, error), refuse func(R, Reason) error) (R, error) {
 	var none R
 	r, err := find()
@@ -82,8 +84,8 @@ func FindOpen[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find
 }
 
 // Use calls the function markUsed, which marks the link as used in the store. If markUsed returns
-// ErrClosed, Use calls findReason, which reads the link again and returns an error that says why the
-// link does not open. If findReason returns nil, Use returns unknownReason.
+// ErrClosed, Use calls findReason, which reads the link again and returns an error that says why
+// the link does not open. If findReason returns nil, Use returns unknownReason.
 func Use(markUsed, findReason func() error, unknownReason error) error {
 	err := markUsed()
 	if !errors.Is(err, ErrClosed) {

@@ -38,12 +38,12 @@ import (
 
 // Provider is a running OpenID provider. Make it with New.
 type Provider struct {
-	Issuer string
+	Issuer string // the issuer, which is also the base URL of the provider
 
-	storage *storage.Storage
-	handler http.Handler
+	storage *storage.Storage // the library's example storage; it reads clients and users
+	handler http.Handler     // the library's provider, and the page where a person signs in
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards the fields below
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
 	// signOutAddresses holds the post-logout redirect URIs of each client.
@@ -67,7 +67,7 @@ func New(t testing.TB) *Provider {
 	p.storage = storage.NewStorageWithClients(p, p.clients)
 	var key [32]byte
 	rand.Read(key[:]) // rand.Read never fails
-	provider, err := op.NewProvider(&op.Config{CryptoKey: key, CodeMethodS256: true}, withSignOut{p.storage, p}, op.StaticIssuer(p.Issuer),
+	provider, err := op.NewProvider(&op.Config{CryptoKey: key, CodeMethodS256: true}, storageWithSignOut{p.storage, p}, op.StaticIssuer(p.Issuer),
 		op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +88,7 @@ func New(t testing.TB) *Provider {
 	return p
 }
 
+// password is the password of every person.
 const password = "pw"
 
 // ServeHTTP answers a request to the provider. If the test has replaced the answer or the ID
@@ -100,15 +101,15 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case replaced != nil:
 		replaced(w, r)
 	case makeToken != nil && strings.HasSuffix(r.URL.Path, "/token"):
-		p.answerWith(w, r, makeToken)
+		p.answerWithOtherToken(w, r, makeToken)
 	default:
 		p.handler.ServeHTTP(w, r)
 	}
 }
 
-// answerWith lets the provider answer a request for tokens. It replaces the ID token in the answer
-// by the token that makeToken returns for the header and the claims of the replaced one.
-func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, makeToken func(header, claims map[string]any) string) {
+// answerWithOtherToken lets the provider answer a request for tokens. Then it replaces the ID token
+// in the answer by a token that makeToken makes from the header and the claims of that ID token.
+func (p *Provider) answerWithOtherToken(w http.ResponseWriter, r *http.Request, makeToken func(header, claims map[string]any) string) {
 	rec := httptest.NewRecorder()
 	p.handler.ServeHTTP(rec, r)
 	var answer map[string]any
@@ -123,6 +124,7 @@ func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, makeToken 
 	w.Write(body) //nolint:errcheck // fails only if the client has gone
 }
 
+// decode decodes one part of a JWT: the header or the claims.
 func decode(part string) map[string]any {
 	text, err := base64.RawURLEncoding.DecodeString(part)
 	if err != nil {
@@ -152,15 +154,15 @@ func (p *Provider) AllowSignOut(id string, addresses ...string) {
 	p.signOutAddresses[id] = addresses
 }
 
-// withSignOut is the library's example storage, whose clients also get the addresses that
+// storageWithSignOut is the library's example storage. Its clients also have the addresses that
 // AllowSignOut has registered.
-type withSignOut struct {
+type storageWithSignOut struct {
 	*storage.Storage
 	provider *Provider
 }
 
 // GetClientByClientID returns the client with this id.
-func (s withSignOut) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+func (s storageWithSignOut) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
 	c, err := s.Storage.GetClientByClientID(ctx, id)
 	if err != nil {
 		return nil, err
@@ -170,6 +172,7 @@ func (s withSignOut) GetClientByClientID(ctx context.Context, id string) (op.Cli
 	return clientWithSignOut{c, s.provider.signOutAddresses[id]}, nil
 }
 
+// clientWithSignOut is a client with the addresses that AllowSignOut has registered for it.
 type clientWithSignOut struct {
 	op.Client
 	signOutAddresses []string
@@ -236,8 +239,8 @@ func (p *Provider) SignIn(t testing.TB, address, userName string) *url.URL {
 	return to
 }
 
-// TrySignIn is like SignIn, and returns an error if the provider does not redirect the browser with
-// an answer.
+// TrySignIn is like SignIn, but returns an error instead of failing the test. It returns an error
+// if the provider does not redirect the browser with an answer.
 func (p *Provider) TrySignIn(ctx context.Context, address, userName string) (*url.URL, error) {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for range 5 {
@@ -308,6 +311,7 @@ func (p *Provider) SignWith(key *rsa.PrivateKey, header, claims map[string]any) 
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
+// encode encodes one part of a JWT: the header or the claims.
 func encode(part map[string]any) string {
 	text, err := json.Marshal(part)
 	if err != nil {

@@ -1,12 +1,12 @@
 // Package outbound sends requests to addresses that people type into forms, such as tenant URLs. It
 // prevents these people from using the server to reach addresses that they cannot reach themselves.
 //
-// Some requests are refused before anything is sent: if the URL is not https (http is allowed for
-// loopback only), contains a user name, or leads to an address that is not public. Among this
-// process's own listeners, requests can reach only the SCIM endpoints of sites. The address is
-// checked when the connection is made, after the name is resolved. So a name that resolves
-// differently after a first check (DNS rebinding) is refused too. Redirects are not followed.
-// Answers are limited in size and time.
+// A request is refused before anything is sent if its URL is not https (http is allowed for
+// loopback only), contains a user name, or leads to an address that is not public. Of this process
+// itself, requests can reach only the SCIM endpoints of sites. The address is checked when the
+// connection is made, after the name is resolved. So a name that resolves differently after a first
+// check (DNS rebinding) is refused too. Redirects are not followed. Answers are limited in size and
+// time.
 //
 // The caller decides what to send and what an answer means.
 package outbound
@@ -137,8 +137,8 @@ func withoutUser(u *url.URL) string {
 
 // transport checks every request, sends it with base, and limits its answer.
 type transport struct {
-	options Options
-	base    *http.Transport
+	options Options         // the settings, with the defaults filled in
+	base    *http.Transport // sends the requests
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -152,8 +152,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.checkOwnListeners(r); err != nil {
 		return nil, err
 	}
-	// Do not use the timeout of http.Client: with this kind of transport it costs two goroutines
-	// for each request.
+	// Do not use the timeout of http.Client: it would cost two goroutines for each request, because
+	// this transport is not an *http.Transport.
 	ctx, cancel := context.WithTimeout(r.Context(), t.options.Timeout)
 	resp, err := t.base.RoundTrip(r.WithContext(ctx))
 	if err != nil {
@@ -201,7 +201,7 @@ func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 func isOwnAddress(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return IsLoopbackHost(host) // of the hosts that cannot be resolved, only localhost and loopback addresses mean this machine
+		return IsLoopbackHost(host) // a host that cannot be resolved is this machine only if it is localhost or a loopback address
 	}
 	local := localAddrs()
 	for _, a := range addrs {
@@ -232,8 +232,7 @@ func localAddrs() []netip.Addr {
 	return addrs
 }
 
-// CloseIdleConnections closes idle connections. The method of the same name of http.Client calls
-// this method.
+// CloseIdleConnections closes idle connections. http.Client.CloseIdleConnections calls it.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 // chooseProxy returns the configured proxy, but only for public addresses. Since a proxy resolves
@@ -258,6 +257,8 @@ func (t *transport) chooseProxy(r *http.Request) (*url.URL, error) {
 	return t.options.Proxy(r)
 }
 
+// dial connects to an address, which addressChecker checks first. The address of the configured
+// proxy is not checked.
 func (t *transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -366,9 +367,9 @@ func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
 	return a, false
 }
 
-// reservedRanges returns the reserved ranges of RFC 6890 and of IANA's later registries for which
-// net/netip has no method. It includes former site-local ranges, and former ranges for translation
-// to IPv4, such as Teredo in 2001::/23.
+// reservedRanges returns the reserved ranges of addresses that the methods of net/netip do not
+// recognise. RFC 6890 and IANA's later registries list them. The result includes former site-local
+// ranges, and former ranges for translation to IPv4, such as Teredo in 2001::/23.
 func reservedRanges() []netip.Prefix {
 	return []netip.Prefix{
 		netip.MustParsePrefix("0.0.0.0/8"),
@@ -399,6 +400,7 @@ type boundedBody struct {
 	stopTimer func() // stops the timer of the request's timeout
 }
 
+// Read reads from the body, and returns ErrTooLarge if the body is too large.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.remaining+1 {
 		p = p[:b.remaining+1]
@@ -413,6 +415,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close closes the body and stops the timer.
 func (b *boundedBody) Close() error {
 	defer b.stopTimer()
 	return b.body.Close()

@@ -1,5 +1,5 @@
-// Package pace splits long work into slices, with a pause after each slice. So other work waits for
-// one slice at most.
+// Package pace splits long work on many rows into slices, with a pause after each slice. A slice is
+// the work on some of the rows. Other work waits for one slice at most.
 package pace
 
 import (
@@ -10,16 +10,16 @@ import (
 
 const (
 	firstRows     = 50                     // the number of rows of the first slice
-	maxShortening = 4                      // while other work waits, slices get shorter, but not shorter than Aim divided by this number
+	maxShortening = 4                      // if other work waits, slices get shorter, down to Aim divided by this number
 	maxRows       = 2_000                  // the largest number of rows of a slice
 	maxPause      = 200 * time.Millisecond // the longest pause
 )
 
 // Pacer decides the number of rows of the next slice, and the length of the pause after the slice.
 type Pacer struct {
-	Aim        time.Duration // how long a slice should take
-	PauseShare float64       // the length of a pause, as a multiple of the time that the slice took
-	MinPause   time.Duration // the shortest pause
+	Aim         time.Duration // how long a slice should take
+	PauseFactor float64       // the length of a pause, as a multiple of the time that the slice took
+	MinPause    time.Duration // the shortest pause
 
 	rows   int           // the number of rows of the next slice; 0 means firstRows
 	length time.Duration // how long the next slice should take; 0 means Aim
@@ -27,11 +27,11 @@ type Pacer struct {
 
 // ForCleaning returns a Pacer for background work, such as removing old rows.
 func ForCleaning() Pacer {
-	return Pacer{Aim: 4 * time.Millisecond, PauseShare: 6, MinPause: 2 * time.Millisecond}
+	return Pacer{Aim: 4 * time.Millisecond, PauseFactor: 6, MinPause: 2 * time.Millisecond}
 }
 
 // ForImporting returns a Pacer for work that a person waits for, such as an import.
-func ForImporting() Pacer { return Pacer{Aim: 40 * time.Millisecond, PauseShare: 0.25} }
+func ForImporting() Pacer { return Pacer{Aim: 40 * time.Millisecond, PauseFactor: 0.25} }
 
 // Rows returns how many rows the next slice should have.
 func (p *Pacer) Rows() int {
@@ -41,8 +41,8 @@ func (p *Pacer) Rows() int {
 	return p.rows
 }
 
-// RecordTime records how long a slice has kept other work waiting. It adjusts the number of rows of
-// the next slice to that time.
+// RecordTime records the time that a slice took, or the part of that time in which other work had
+// to wait for the slice. It adjusts the number of rows of the next slice to that time.
 func (p *Pacer) RecordTime(d time.Duration) {
 	switch rows, length := p.Rows(), p.Length(); {
 	case d < length/2:
@@ -54,7 +54,7 @@ func (p *Pacer) RecordTime(d time.Duration) {
 	}
 }
 
-// Length returns how long the next slice should take.
+// Length returns how long the next slice should take. This is a duration, not a number of rows.
 func (p *Pacer) Length() time.Duration {
 	if p.length == 0 {
 		p.length = p.Aim
@@ -81,7 +81,7 @@ func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
 
 // Rest waits before the next slice, like Pause, but does not record how long the slice took.
 func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
-	pause := min(max(time.Duration(p.PauseShare*float64(took)), p.MinPause), maxPause)
+	pause := min(max(time.Duration(p.PauseFactor*float64(took)), p.MinPause), maxPause)
 	if pause == 0 {
 		return ctx.Err()
 	}

@@ -33,8 +33,8 @@ const (
 	stopLimit  = 20 * time.Second // how long the server may take to end before it is killed
 )
 
-// supervisor is a shell script that runs the server until the script's standard input ends, or
-// until the server ends. It prints the end of the log of a server that fails.
+// supervisor is a shell script that runs the server. When the standard input of the script ends,
+// the script stops the server. If the server fails, the script prints the end of its log.
 const supervisor = `
 dir=$1 remove=$2
 shift 2
@@ -59,7 +59,7 @@ type Options struct {
 	// Dir is an empty folder for data, socket and log. Its path must be short, because the path of
 	// a socket has at most 107 bytes.
 	Dir string
-	// RemoveDir removes Dir when the server has ended.
+	// RemoveDir says whether to remove Dir when the server has ended.
 	RemoveDir bool
 	// Locales are sets of arguments for initdb. Start uses the first set that works.
 	Locales [][]string
@@ -112,7 +112,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	cmd := exec.Command("sh", args...)
 	cmd.Dir = "/"
 	// The server gets its own process group, so that Ctrl-C in the terminal does not reach it. It
-	// ends when this process stops it or ends.
+	// ends when this process stops it, or when this process ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true}
 	s := &Server{dir: o.Dir, ended: make(chan struct{})}
 	if s.supervisorInput, err = cmd.StdinPipe(); err != nil {
@@ -169,7 +169,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 	}
 }
 
-// logTail returns the end of the server's output.
+// logTail returns the end of the server's log.
 func (s *Server) logTail() []byte {
 	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
 	if err != nil {
@@ -196,7 +196,8 @@ func (s *Server) Exec(ctx context.Context, query string) error {
 	return nil
 }
 
-// Version returns the version of PostgreSQL and of its package: "15.18 (Debian 15.18-0+deb12u1)".
+// Version returns the version of PostgreSQL and of its package, such as "15.18 (Debian
+// 15.18-0+deb12u1)".
 func (s *Server) Version(ctx context.Context) (version string, err error) {
 	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {

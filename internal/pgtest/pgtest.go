@@ -29,7 +29,7 @@ import (
 type cluster struct {
 	*pgserver.Server
 	copyClause string       // the last clause of "create database", which says how to copy the template
-	databases  atomic.Int64 // how many databases were created for tests; their names contain the number
+	databases  atomic.Int64 // how many databases were created for tests; the number is part of the name of each
 }
 
 var (
@@ -120,9 +120,9 @@ func Database(t testing.TB, template func() (string, error)) string {
 	return c.createDatabase(t, name)
 }
 
-// requireCluster returns the PostgreSQL server of this process, which it starts if necessary. If
-// PostgreSQL is not installed, requireCluster skips the test, or fails it if MustRunAll. If
-// PostgreSQL does not start, it fails the test.
+// requireCluster returns the PostgreSQL server of this process. It starts the server if necessary.
+// If PostgreSQL is not installed, requireCluster skips the test, or fails it if MustRunAll returns
+// true. If PostgreSQL does not start, it fails the test.
 func requireCluster(t testing.TB) *cluster {
 	t.Helper()
 	c, err := sharedCluster()
@@ -136,6 +136,8 @@ func RequireInstalled(t testing.TB) {
 	skipOrFail(t, pgserver.Available())
 }
 
+// skipOrFail does nothing if err is nil. It skips the test if PostgreSQL is not installed, unless
+// no test may be skipped. For any other error it fails the test.
 func skipOrFail(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -146,11 +148,12 @@ func skipOrFail(t testing.TB, err error) {
 	}
 }
 
-// MustRunAll reports whether this run must not skip any test.
+// MustRunAll reports whether every test must run. If so, a test that cannot run fails. Otherwise it
+// is skipped.
 func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
-// Available reports whether PostgreSQL can be started on this machine. It also returns true if no
-// test may be skipped.
+// Available reports whether PostgreSQL is installed. It also returns true if no test may be
+// skipped.
 func Available() bool { return pgserver.Available() == nil || MustRunAll() }
 
 // Main runs a package's tests and waits for PostgreSQL to stop. Use it as
@@ -167,7 +170,8 @@ func Main(m *testing.M) int {
 
 // fileCopyClause returns the clause of "create database" that makes PostgreSQL copy a template file
 // by file. Versions before 15 always copy that way and have no such clause. Without the clause,
-// later versions copy page by page through the log, which takes four times the processor time.
+// later versions copy page by page through the write-ahead log, which takes four times the
+// processor time.
 func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err error) {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
@@ -178,7 +182,8 @@ func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err
 	return clause, errors.Join(err, conn.Close(ctx))
 }
 
-// createDatabase creates a database for a test.
+// createDatabase creates a database for a test, as a copy of a template, and returns its URL. The
+// database is dropped when the test ends.
 func (c *cluster) createDatabase(t testing.TB, template string) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(c.databases.Add(1), 10)

@@ -30,11 +30,13 @@ func join(first, with string, rest int) string {
 	return first + with + Number(rest)
 }
 
-// IsNumber reports whether text is the number in words. It ignores case, hyphens and the word "and".
+// IsNumber reports whether text is the number in words. It ignores case, hyphens and the word
+// "and".
 func IsNumber(text string, n int) bool {
 	return plainWords(text) == plainWords(Number(n))
 }
 
+// plainWords returns a number in words in lower case, without hyphens and the word "and".
 func plainWords(text string) string {
 	var words []string
 	for _, word := range strings.Fields(strings.ReplaceAll(strings.ToLower(text), "-", " ")) {

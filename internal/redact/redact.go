@@ -50,6 +50,7 @@ func mayHoldToken(text string) bool {
 	return strings.Contains(text, "_") && strings.Contains(strings.ToLower(text), "rollcall_")
 }
 
+// shorten returns the text that replaces a token.
 func shorten(token string) string { return token[:len("rollcall_")] + "…" + token[len(token)-4:] }
 
 // unescape decodes every valid URL escape. It keeps invalid escapes, where url.PathUnescape would

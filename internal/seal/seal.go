@@ -1,6 +1,7 @@
-// Package seal encrypts credentials in the database that Rollcall must be able to send again. It
-// uses AES-256-GCM with a key from a file. The encryption also covers the place where the value is
-// stored. So a sealed value that is moved to another place does not open.
+// Package seal encrypts credentials in the database that Rollcall must be able to send again. To
+// seal is to encrypt a value, and to open is to decrypt it. The package uses AES-256-GCM with a key
+// from a file. The encryption also covers the place where the value is stored. So a sealed value
+// that is moved to another place does not open.
 //
 // The key file is a ring of keys: a Tink keyset as JSON. The primary key seals; every key of the
 // ring opens. A running process reads the file again when it has changed, so a key can be rotated
@@ -27,9 +28,9 @@ import (
 // Sealer encrypts ("seals") and decrypts ("opens") values with the keys of one file. It is safe for
 // concurrent use.
 type Sealer struct {
-	file string
+	file string // the path of the key file
 
-	mu        sync.Mutex
+	mu        sync.Mutex  // guards the fields below
 	fileInfo  os.FileInfo // identifies the file from which primitive was read, to notice a change
 	primitive tink.AEAD   // encrypts and decrypts with the keys of the file
 	primary   uint32      // the id of the key that seals new values
@@ -41,7 +42,7 @@ func Open(file string) (*Sealer, error) {
 	return s, s.load()
 }
 
-// load reads the file if it has changed.
+// load reads the keys of the file if the file has changed.
 func (s *Sealer) load() error {
 	info, err := os.Stat(s.file)
 	if err != nil {
@@ -153,13 +154,13 @@ func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 // IsCurrent reports whether the value was sealed with the key that is primary now.
 func (s *Sealer) IsCurrent(sealed []byte) bool {
 	_, primary := s.currentKeys()
-	id, found := keyOf(sealed)
+	id, found := keyIDOf(sealed)
 	return found && id == primary
 }
 
-// keyOf returns the id of the key that sealed a value. Tink writes the id in front of the
-// ciphertext: a byte 1, then four bytes, big-endian.
-func keyOf(sealed []byte) (uint32, bool) {
+// keyIDOf returns the id of the key that sealed a value, and whether the value has such an id. Tink
+// writes the id in front of the ciphertext: a byte 1, then four bytes, big-endian.
+func keyIDOf(sealed []byte) (uint32, bool) {
 	if len(sealed) < 5 || sealed[0] != 1 {
 		return 0, false
 	}

@@ -15,6 +15,7 @@ import (
 )
 
 const (
+	// randomBytes is how many random bytes a secret has.
 	randomBytes = 32
 	// Length is how many characters New returns.
 	Length = 43

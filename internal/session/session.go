@@ -3,7 +3,7 @@
 //
 // A session ends at the first of two limits: its length, counted from the sign-in, and its idle
 // limit, counted from its last use. Both are stored with the session, so every process and every
-// command decides alike.
+// command decides in the same way.
 //
 // The packages roster and operator store the sessions. Package console sets the cookies.
 package session
@@ -24,9 +24,9 @@ const (
 // not written to the database.
 const recordInterval = time.Minute
 
-// maxClockSkew is how far the clocks of two processes may differ. If a session's start or last use
-// is further than that in the future, the session has ended: a clock must have been set back since,
-// and that must not make the session last longer.
+// maxClockSkew is how far the clocks of two processes may differ. If the start or last use of a
+// session is further than that in the future, a clock was set back. The session then counts as
+// ended, so that it does not last longer.
 const maxClockSkew = 5 * time.Minute
 
 // Limits say how long a session lasts. Zero fields mean DefaultLength and DefaultIdle.
@@ -50,7 +50,7 @@ func (l Limits) Start(now time.Time, from Browser) Record {
 
 // Record holds the stored data about a session, without its owner.
 type Record struct {
-	Created time.Time
+	Created time.Time     // when the session started
 	Proved  time.Time     // when the person last proved who they are; zero if that is not known
 	Expires time.Time     // when the session ends, even if it is used
 	Idle    time.Duration // how long the session lasts without use; 0 means without limit, as in sessions of older versions
@@ -71,7 +71,7 @@ func (r Record) IsLive(now time.Time) bool {
 // MustRecordUse reports whether a use at the time now must be recorded.
 func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= recordInterval }
 
-// FreshTime is how long a sign-in counts as fresh.
+// FreshTime is how long a sign-in counts as fresh. Some actions need a fresh sign-in.
 const FreshTime = 30 * time.Minute
 
 // RecordProof records the time t at which the person proved who they are; zero means that the time
@@ -112,7 +112,7 @@ type Browser struct {
 	Agent   string // the browser's User-Agent header
 }
 
-// maxAgent is how much of a User-Agent header is kept, in bytes.
+// maxAgent is how many bytes of a User-Agent header are kept.
 const maxAgent = 300
 
 // Clean returns the browser in the form in which it is stored. An invalid address is left out, and
@@ -125,15 +125,15 @@ func (b Browser) Clean() Browser {
 	return clean
 }
 
-// onlyPrintable returns the beginning of text; most is the largest number of bytes. Characters
-// other than printable ASCII become "?".
-func onlyPrintable(text string, most int) string {
+// onlyPrintable returns at most the first limit bytes of text. Characters other than printable
+// ASCII become "?".
+func onlyPrintable(text string, limit int) string {
 	text = strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
 			return '?'
 		}
 		return c
-	}, text[:min(len(text), most)])
+	}, text[:min(len(text), limit)])
 	return strings.TrimSpace(text)
 }
 

@@ -17,12 +17,13 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// MustRunAll reports whether this run must not skip any test.
+// MustRunAll reports whether every test must run. If so, a test that cannot run fails. Otherwise it
+// is skipped.
 func MustRunAll() bool { return pgtest.MustRunAll() }
 
-// HasPostgres reports whether PostgreSQL can be started on this machine. It is for tests that
-// compare both databases, but that are also useful with only one of them. It also returns true if
-// no test may be skipped.
+// HasPostgres reports whether tests can use PostgreSQL on this machine. A test that compares both
+// databases, but is also useful with SQLite alone, calls it first. HasPostgres also returns true if
+// no test may be skipped; then a test fails if PostgreSQL is missing.
 func HasPostgres() bool { return pgtest.Available() }
 
 // Each runs the test on a migrated, empty database of each kind, in parallel.
@@ -65,9 +66,9 @@ func Open(t testing.TB, url string) *store.DB {
 	return OpenWith(t, url, store.Options{})
 }
 
-// eventWait is how long a test waits for its events. On PostgreSQL, events wait until all older
-// transactions of the server have ended, such as the creation of another test's database. On a busy
-// machine that takes seconds.
+// eventWait is how long a test waits until it can read its events. On PostgreSQL, an event can be
+// read only when all older transactions of the server have ended, such as the creation of another
+// test's database. On a busy machine that takes seconds.
 const eventWait = time.Minute
 
 // OpenWith opens a database with options. It is closed when the test ends.
@@ -111,14 +112,16 @@ var migratedFile = sync.OnceValues(func() (content []byte, err error) {
 	if err := migrate(context.Background(), url); err != nil {
 		return nil, err
 	}
-	// The file must hold all data. SQLite copies its write-ahead log into the file when the last
-	// connection to the database is closed.
+	// The file must hold all data, so no write-ahead log may be left beside it. SQLite copies the
+	// log into the file when the last connection to the database is closed.
 	if _, err := os.Stat(url + "-wal"); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the log of the migrated database is still there (error %w)", err)
 	}
 	return os.ReadFile(url)
 })
 
+// postgresTemplate returns the name of the migrated, empty database of which tests get copies. The
+// first call creates it.
 var postgresTemplate = pgtest.Template("rollcall_template", migrate)
 
 // PostgresURL returns the URL of a migrated, empty PostgreSQL database. It is dropped when the test
@@ -135,6 +138,7 @@ func EmptyPostgresURL(t testing.TB) string {
 	return pgtest.EmptyDatabase(t)
 }
 
+// migrate creates the tables in an empty database.
 func migrate(ctx context.Context, url string) error {
 	db, err := store.Open(ctx, url, store.Options{})
 	if err != nil {

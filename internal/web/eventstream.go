@@ -15,10 +15,10 @@ const streamWriteTimeout = 10 * time.Second
 // EventStream is a response of server-sent events. It may last longer than the server's deadlines
 // for other requests.
 type EventStream struct {
-	out          http.ResponseWriter
-	conn         *http.ResponseController
-	ctx          context.Context
-	writeTimeout time.Duration
+	out          http.ResponseWriter      // the response
+	conn         *http.ResponseController // sets the deadlines of the connection, and flushes the response
+	ctx          context.Context          // ends when the client disconnects
+	writeTimeout time.Duration            // how long a write may take
 }
 
 // OpenEventStream begins a response of server-sent events, and sends its headers. It lifts the
@@ -26,8 +26,8 @@ type EventStream struct {
 // that; then nothing has been sent.
 func OpenEventStream(w http.ResponseWriter, r *http.Request) (*EventStream, error) {
 	s := &EventStream{out: w, conn: http.NewResponseController(w), ctx: lastingContext(w, r), writeTimeout: streamWriteTimeout}
-	// The server reads from the connection to notice when it ends. The read deadline of other
-	// requests would end that too early.
+	// The server keeps reading from the connection to notice when the client disconnects. The read
+	// deadline of other requests would look like such an end.
 	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("lift the read deadline of an event stream: %w", err)
 	}

@@ -17,19 +17,20 @@ import (
 const (
 	MaxHeaderBytes = 64 << 10
 	MaxBodyBytes   = 64 << 20
-	headerTimeout  = 10 * time.Second
-	readTimeout    = 60 * time.Second
-	writeTimeout   = 90 * time.Second
-	idleTimeout    = 2 * time.Minute
+	headerTimeout  = 10 * time.Second // how long reading the headers of a request may take
+	readTimeout    = 60 * time.Second // how long reading a whole request may take
+	writeTimeout   = 90 * time.Second // how long a handler and writing its answer may take
+	idleTimeout    = 2 * time.Minute  // how long a connection without requests stays open
 )
 
+// requestIDHeader is the header with the id of a request, in requests and in answers.
 const requestIDHeader = "X-Request-Id"
 
 // Front prepares requests for all handlers. The zero value works: it trusts no proxy and logs
 // nothing.
 type Front struct {
-	Proxies Proxies
-	Log     *slog.Logger
+	Proxies Proxies      // the proxies whose forwarded headers are trusted
+	Log     *slog.Logger // receives the access log
 	Now     func() time.Time
 	// Observe is called after each request with the pattern of its route, its method, its status
 	// and the time that it took. The pattern names no person. Observe may be nil.
@@ -80,7 +81,7 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := f.Now()
 		lasting := r.Context()
-		ctx, cancel := context.WithTimeout(lasting, f.Deadline)
+		ctx, cancel := WithTimeout(lasting, f.Deadline)
 		defer cancel()
 		r = copyRequest(ctx, r)
 		trusted := f.Proxies.applyForwarded(r)
@@ -114,8 +115,9 @@ func copyRequest(ctx context.Context, r *http.Request) *http.Request {
 	return r
 }
 
-// logRequest logs the request after it has ended. If the handler panicked, it first serves PanicPage.
-// If the answer was already begun or aborted, it panics again, and writes no access line.
+// logRequest logs the request after it has ended. If the handler panicked, it first serves
+// PanicPage. If the answer was already begun or aborted, it panics again, and writes no access
+// line.
 func (f Front) logRequest(out *recorder, r *http.Request, start time.Time) {
 	if cause := recover(); cause != nil {
 		if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
@@ -157,6 +159,7 @@ func (f Front) writeAccessLine(out *recorder, r *http.Request, start time.Time) 
 	_ = f.Log.Handler().Handle(ctx, line)
 }
 
+// servePlainError answers 500, with a short message that contains the request id.
 func servePlainError(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
@@ -175,6 +178,7 @@ type headerField struct {
 	values []string
 }
 
+// secureHeaders returns the default security headers.
 func secureHeaders() secureHeaderSet {
 	one := func(name, value string) headerField { return headerField{name, []string{value}} }
 	return secureHeaderSet{
@@ -191,6 +195,7 @@ func secureHeaders() secureHeaderSet {
 	}
 }
 
+// set adds the security headers to the headers of an answer.
 func (s secureHeaderSet) set(h http.Header, https bool) {
 	for _, f := range s.always {
 		h[f.name] = f.values
@@ -222,7 +227,8 @@ func areaName(path string) string {
 	return path[:len("/c/")+len(name)]
 }
 
-// methodName returns the method for the log and the metrics; it returns "other" for a strange one.
+// methodName returns the method of a request for the log and the metrics, or "other" if the method
+// is long or has strange characters.
 func methodName(method string) string {
 	if len(method) > 10 || !isPlainID(method) {
 		return "other"

@@ -26,10 +26,12 @@ func (h *Health) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", h.serveReady)
 }
 
+// serveAlive serves GET /healthz.
 func (h *Health) serveAlive(w http.ResponseWriter, _ *http.Request) {
 	writePlain(w, http.StatusOK, "ok\n")
 }
 
+// serveReady serves GET /readyz, and logs if the answer is not the same as last time.
 func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -49,6 +51,7 @@ func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) {
 	writePlain(w, http.StatusOK, "ready\n")
 }
 
+// writePlain answers with plain text that no cache may keep.
 func writePlain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

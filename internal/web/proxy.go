@@ -10,8 +10,8 @@ import (
 
 const maxHost = 260 // the maximum length of a host with its port, in bytes
 
-// Proxies are the addresses whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are
-// trusted.
+// Proxies are the addresses of the trusted proxies. Only their headers X-Forwarded-For,
+// X-Forwarded-Proto and X-Forwarded-Host are used.
 type Proxies []netip.Prefix
 
 // ParseProxies reads addresses and CIDR blocks ("10.0.0.0/8", "192.0.2.7").
@@ -32,6 +32,7 @@ func ParseProxies(texts []string) (Proxies, error) {
 	return p, nil
 }
 
+// trusts reports whether an address is that of a trusted proxy.
 func (p Proxies) trusts(addr netip.Addr) bool {
 	for _, prefix := range p {
 		if prefix.Contains(addr.Unmap()) {
@@ -80,8 +81,8 @@ func isPlainHost(host string) bool {
 	return host != "" && len(host) <= maxHost && !strings.ContainsFunc(host, strange)
 }
 
-// clientAddr returns the last address in the chain that is not one of our proxies. The addresses
-// before it come from the client and cannot be trusted.
+// clientAddr returns the client's address from the lines of X-Forwarded-For: the last address that
+// is not one of our proxies. The addresses before it come from the client and cannot be trusted.
 func (p Proxies) clientAddr(lines []string) (netip.Addr, bool) {
 	hops := strings.Split(strings.Join(lines, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -96,6 +97,7 @@ func (p Proxies) clientAddr(lines []string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// parseHostAddr reads an IP address, with or without a port, and returns the address.
 func parseHostAddr(text string) (netip.Addr, bool) {
 	if ap, err := netip.ParseAddrPort(text); err == nil {
 		return ap.Addr().Unmap().WithZone(""), true

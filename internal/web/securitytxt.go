@@ -28,6 +28,7 @@ func (s SecurityText) Register(mux *http.ServeMux) {
 	}
 }
 
+// serve serves the file.
 func (s SecurityText) serve(w http.ResponseWriter, _ *http.Request) {
 	expires := s.Now().UTC().Add(securityTextLife).Truncate(24 * time.Hour)
 	writePlain(w, http.StatusOK, fmt.Sprintf("Contact: %s\nExpires: %s\nCanonical: %s/.well-known/security.txt\n",
@@ -55,9 +56,10 @@ func ParseContact(text string) (string, error) {
 	return "", errContact
 }
 
+// errContact is the error of ParseContact.
 var errContact = errors.New("give an e-mail address, or a URI of the scheme https, mailto or tel")
 
-// isMailAddress reports whether text is an e-mail address without a name.
+// isMailAddress reports whether text is just an e-mail address, without the name of a person.
 func isMailAddress(text string) bool {
 	a, err := mail.ParseAddress(text)
 	return err == nil && a.Address == text

@@ -11,27 +11,28 @@ import (
 // maxSources is the largest number of sources that a Throttle remembers.
 const maxSources = 10_000
 
-// Throttle limits how often each source may do something: a number of times at once, and after that
-// once per period. A source is a string such as a network address. Each process has its own counts.
+// Throttle limits how often each source may use something, such as a sign-in page. It allows a
+// number of uses at once, and after that one use in each period. A source is a string such as a
+// network address. Each process counts separately.
 type Throttle struct {
-	atOnce int           // how often a source may do something without waiting
-	period time.Duration // how long the source waits before each further time
+	atOnce int           // how many uses a source has without waiting
+	period time.Duration // how long a source waits for each further use
 
-	mu      sync.Mutex
-	sources map[string]time.Time // for each source, the time at which it may use its whole limit again
+	mu      sync.Mutex           // guards sources
+	sources map[string]time.Time // for each source, when it has atOnce uses again
 }
 
-// NewThrottle returns a Throttle that lets a source do something atOnce times at once, and after
-// that once per period.
+// NewThrottle returns a Throttle that allows each source atOnce uses at once, and after that one
+// use in each period.
 func NewThrottle(atOnce int, period time.Duration) *Throttle {
 	return &Throttle{atOnce: atOnce, period: period}
 }
 
-// NewFailureThrottle returns a Throttle for failed sign-ins. Do not count successful sign-ins, so
-// that a company behind one address is not slowed down.
+// NewFailureThrottle returns a Throttle for failed sign-ins. The caller must not count successful
+// sign-ins, so that a company whose people share one address is not slowed down.
 func NewFailureThrottle() *Throttle { return NewThrottle(20, 15*time.Second) }
 
-// Wait returns how long the source must wait, or 0 if it may go on.
+// Wait returns how long the source must wait for its next use, or 0 if it need not wait.
 func (t *Throttle) Wait(source string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -42,7 +43,7 @@ func (t *Throttle) Wait(source string, now time.Time) time.Duration {
 	return 0
 }
 
-// Count records one use of the limit by the source.
+// Count records one use by the source.
 func (t *Throttle) Count(source string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,8 +69,8 @@ func (t *Throttle) UndoCount(source string) {
 	}
 }
 
-// forgetIdle removes the sources that may use their whole limit again. If there are still
-// maxSources sources after that, it removes all of them.
+// forgetIdle removes the sources that have atOnce uses again. If there are still maxSources sources
+// after that, it removes all of them.
 func (t *Throttle) forgetIdle(now time.Time) {
 	for source, fullAgain := range t.sources {
 		if !fullAgain.After(now) {

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Disagreement is a part of a source that says two different expressions: one in its string, and
-// another in its tree.
+// A Node contains its expression twice: as a string, and as a tree of a name, a type and
+// parameters. Disagreement is a part of a Node whose string and tree are different expressions.
 type Disagreement struct {
-	Path string // the path of the part inside the source, such as "/parameters/0/value"; "" means the source itself
+	Path string // the path of the part inside the Node, such as "/parameters/0/value"; "" means the whole Node
 	Text string // the expression in the part's string
 	Tree string // the expression in the part's name, type and parameters
 }
@@ -17,8 +17,8 @@ func (d Disagreement) String() string {
 	return fmt.Sprintf("says %s in expression, and %s in name and parameters: make them the same, or leave expression empty", truncate(d.Text, 300), truncate(d.Tree, 300))
 }
 
-// Disagreements returns the parts of a source whose string and tree differ, in the order of the
-// tree. It does not search inside such a part. A part that has only a string or only a tree cannot
+// Disagreements returns the parts of a Node whose string and tree differ, in the order of the tree.
+// It does not search inside such a part. A part that has only a string or only a tree cannot
 // disagree. Disagreements ignores a tree that cannot be read; [FromSource] returns the error for
 // it.
 func (n *Node) Disagreements() []Disagreement {
@@ -27,6 +27,8 @@ func (n *Node) Disagreements() []Disagreement {
 	return found
 }
 
+// findDisagreements adds the disagreements in n and its parameters to found. path is the place of n
+// in the JSON document.
 func (n *Node) findDisagreements(path string, depth int, found *[]Disagreement) {
 	if n == nil || depth > MaxDepth {
 		return
@@ -70,8 +72,8 @@ func (n *Node) compareText(depth int) (Disagreement, bool) {
 	return Disagreement{Text: n.textMeaning(text, textErr), Tree: printNode(tree)}, true
 }
 
-// textMeaning returns the expression that a part's string contains, for messages. It returns the
-// normal form of the expression. text and err are the result of parsing the string.
+// textMeaning returns the expression in a part's string in its normal form, for messages. text and
+// err are the result of parsing the string.
 func (n *Node) textMeaning(text *node, err error) string {
 	if err != nil {
 		return n.Expression + " (which cannot be read)"

@@ -51,6 +51,8 @@ func (e *Expr) Check(p Place) ([]*SyntaxError, []Note) {
 	return c.errs, c.notes
 }
 
+// attributeCheck checks an expression against the mapping that place describes, and collects the
+// errors.
 type attributeCheck struct {
 	checker
 	place Place
@@ -61,6 +63,7 @@ func (c *attributeCheck) addError(n *node, message, suggestion string) {
 	c.errs = append(c.errs, c.errorAt(n, message, suggestion))
 }
 
+// findAttribute returns the source attribute with this name, or nil.
 func (c *attributeCheck) findAttribute(name string) *Attribute {
 	for i := range c.place.Source {
 		if c.place.Source[i].Name == name {
@@ -86,6 +89,8 @@ func (c *attributeCheck) typeOf(name string) ValueType {
 	}
 }
 
+// checkPart adds an error for each unknown attribute in a part of an expression, and for each
+// argument of a wrong type.
 func (c *attributeCheck) checkPart(n *node) {
 	if n.kind == attributeNode && c.findAttribute(n.text) == nil {
 		c.addError(n, "the source object has no attribute "+n.text, c.suggestAttribute(n.text))
@@ -185,6 +190,7 @@ func (c *attributeCheck) checkReference(root *node) {
 	}
 }
 
+// suggestReference suggests the source attributes that are references.
 func (c *attributeCheck) suggestReference() string {
 	var names []string
 	for _, a := range c.place.Source {
@@ -198,9 +204,9 @@ func (c *attributeCheck) suggestReference() string {
 	return "write " + strings.Join(names, " or ")
 }
 
-// checkDrawnValues adds an error for each random or unique value in a place that does not allow one.
-// Such a value is generated only once, when the account is created, and then stored. within has the
-// parts that contain n, the innermost last.
+// checkDrawnValues adds an error for each random or unique value in n where the expression or the
+// mapping does not allow one. Such a value is generated only once, when the account is created, and
+// then stored. within has the parts that contain n, the innermost last.
 func (c *attributeCheck) checkDrawnValues(n *node, within []*node) {
 	if n.kind == callNode && n.fn.drawsValue {
 		c.refuseDrawn(n, within)
@@ -210,6 +216,8 @@ func (c *attributeCheck) checkDrawnValues(n *node, within []*node) {
 	}
 }
 
+// refuseDrawn adds an error if n, the call that draws a value, is not allowed where it is. within
+// has the parts that contain n, the innermost last.
 func (c *attributeCheck) refuseDrawn(n *node, within []*node) {
 	if c.place.IsMatching {
 		c.addError(n, n.text+" draws a value when an account is created, and accounts are found by this attribute before there is one", "match by another attribute, or write an expression that always yields the same value")
@@ -241,6 +249,7 @@ func readsOutside(call, part *node) bool {
 	return slices.ContainsFunc(call.args, func(arg *node) bool { return readsOutside(arg, part) })
 }
 
+// addNotes adds notes about parts that are allowed but probably do not do what the author wants.
 func (c *attributeCheck) addNotes(root *node) {
 	if root.kind == attributeNode && root.text == "appRoleAssignments" {
 		c.addNote(root, "Entra does not map appRoleAssignments directly; write SingleAppRoleAssignment or AssertiveAppRoleAssignmentsComplex around it")

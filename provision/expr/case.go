@@ -88,6 +88,8 @@ func evalToUpper(n *node, r *evaluation) (Value, error) {
 	return evalCase(n, r, invariantUpper, strings.ToUpperSpecial)
 }
 
+// evalCase evaluates a call of ToLower or ToUpper. It converts with special if the call names a
+// Turkic culture, and otherwise with invariant.
 func evalCase(n *node, r *evaluation, invariant func(string) string, special func(unicode.SpecialCase, string) string) (Value, error) {
 	convert := invariant
 	if n.hasArgument(1) {

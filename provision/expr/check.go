@@ -27,6 +27,7 @@ func (c *checker) checkTop(n *node) error {
 	return c.checkValue(n)
 }
 
+// checkValue checks a part of an expression whose value is used.
 func (c *checker) checkValue(n *node) error {
 	switch n.kind {
 	case callNode:
@@ -177,16 +178,19 @@ func arrangeSwitch(c *checker, n *node) error {
 	return nil
 }
 
+// adviseSwitch adds a note if the source of a Switch tests whether a value is present.
 func adviseSwitch(c *checker, n *node) {
 	if test := n.args[0]; isPresenceTest(test) {
 		c.addNote(test, `Entra advises against `+test.text+` as the source of Switch; the key "" matches an empty and an absent attribute`)
 	}
 }
 
+// isPresenceTest reports whether n is a call that tests whether a value is present.
 func isPresenceTest(n *node) bool {
 	return n.kind == callNode && (n.text == "IsNullOrEmpty" || n.text == "IsNull" || n.text == "IsPresent")
 }
 
+// adviseIIF adds a note if the condition of an IIF tests whether a value is present.
 func adviseIIF(c *checker, n *node) {
 	condition := n.args[0]
 	empty := func(n *node) bool { return n.kind == stringNode && n.text == "" }
@@ -197,6 +201,7 @@ func adviseIIF(c *checker, n *node) {
 	}
 }
 
+// adviseUnique adds a note if SelectUniqueValue is inside another function.
 func adviseUnique(c *checker, n *node) {
 	if c.top != n {
 		c.addNote(n, "Entra takes SelectUniqueValue only around the whole expression, not inside another function")

@@ -207,6 +207,7 @@ func choiceFunctions() []function {
 	}
 }
 
+// allArguments returns the indexes of all arguments of a call that has count arguments.
 func allArguments(count int) []int {
 	all := make([]int, count)
 	for i := range all {

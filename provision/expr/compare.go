@@ -2,6 +2,7 @@ package expr
 
 import "strings"
 
+// evalConcat evaluates the operator &, which joins strings.
 func (n *node) evalConcat(r *evaluation) (Value, error) {
 	var b strings.Builder
 	for i := range n.args {
@@ -17,6 +18,7 @@ func (n *node) evalConcat(r *evaluation) (Value, error) {
 	return String(b.String()), nil
 }
 
+// evalCompare evaluates a comparison.
 func (n *node) evalCompare(r *evaluation) (Value, error) {
 	left, err := n.evalSingle(r, 0)
 	if err != nil {

@@ -368,7 +368,7 @@ func (d *dateFields) readItem(i formatItem) string {
 	case 'g':
 		rest, ok := strings.CutPrefix(d.rest, "A.D.")
 		d.rest = rest
-		return problemUnless(ok, "the era A.D.")
+		return problemIfMissing(ok, "the era A.D.")
 	}
 	least, most := 2, 2
 	if i.count == 1 || i.letter == 'h' || i.letter == 'H' { // hh and HH also accept one digit, because examples in Microsoft's documentation need this
@@ -377,20 +377,23 @@ func (d *dateFields) readItem(i formatItem) string {
 	return d.readDigits(i.letter, least, most)
 }
 
-func problemUnless(ok bool, what string) string {
+// problemIfMissing returns the problem that something is missing, or "" if ok is true.
+func problemIfMissing(ok bool, what string) string {
 	if ok {
 		return ""
 	}
 	return what + " is missing"
 }
 
+// readDigits reads a number of least to most digits as the value of a field. It returns the
+// problem, or "" if there is none.
 func (d *dateFields) readDigits(field byte, least, most int) string {
 	length := 0
 	for length < most && length < len(d.rest) && isDigit(d.rest[length]) {
 		length++
 	}
 	if length < least {
-		return problemUnless(false, fieldName(field))
+		return problemIfMissing(false, fieldName(field))
 	}
 	number := atoi(d.rest[:length])
 	d.rest = d.rest[length:]
@@ -442,7 +445,7 @@ func (d *dateFields) readYear(i formatItem) string {
 		n++
 	}
 	if n < least {
-		return problemUnless(false, "the year")
+		return problemIfMissing(false, "the year")
 	}
 	number := atoi(d.rest[:n])
 	if i.count <= 2 {
@@ -452,6 +455,8 @@ func (d *dateFields) readYear(i formatItem) string {
 	return d.setField('y', number)
 }
 
+// readName reads the name of a month or a day of the week as the value of a field. name returns the
+// name of a number between 1 and most. readName returns the problem, or "" if there is none.
 func (d *dateFields) readName(i formatItem, field byte, most int, name func(int) string) string {
 	for n := 1; n <= most; n++ {
 		full := name(n)
@@ -463,7 +468,7 @@ func (d *dateFields) readName(i formatItem, field byte, most int, name func(int)
 			return d.setField(field, n)
 		}
 	}
-	return problemUnless(false, "the name of "+fieldName(field))
+	return problemIfMissing(false, "the name of "+fieldName(field))
 }
 
 func (d *dateFields) readAMPM(i formatItem) string {
@@ -474,7 +479,7 @@ func (d *dateFields) readAMPM(i formatItem) string {
 			return d.setField('t', n)
 		}
 	}
-	return problemUnless(false, "AM or PM")
+	return problemIfMissing(false, "AM or PM")
 }
 
 func (d *dateFields) readFraction(i formatItem) string {
@@ -483,7 +488,7 @@ func (d *dateFields) readFraction(i formatItem) string {
 		length++
 	}
 	if i.letter == 'f' && length < i.count {
-		return problemUnless(false, fmt.Sprintf("a fraction of %d digits", i.count))
+		return problemIfMissing(false, fmt.Sprintf("a fraction of %d digits", i.count))
 	}
 	digits := d.rest[:length]
 	d.rest = d.rest[length:]
@@ -496,7 +501,7 @@ func (d *dateFields) readZone(i formatItem) string {
 		return ""
 	}
 	if d.rest == "" || d.rest[0] != '+' && d.rest[0] != '-' {
-		return problemUnless(i.letter == 'K', "the offset")
+		return problemIfMissing(i.letter == 'K', "the offset")
 	}
 	offset, length, ok := readOffset(d.rest)
 	if !ok {
@@ -555,6 +560,7 @@ func boolToInt(b bool) int {
 	return 0
 }
 
+// zoneKind returns which time zone the result has, after the styles are applied.
 func (d *dateFields) zoneKind(s dateStyles) zone {
 	if d.zone == zoneNone && !s.assumesUniversal {
 		return zoneNone

@@ -21,6 +21,7 @@ func readDate(text string) (time.Time, bool) {
 	return d.toTime()
 }
 
+// dateReader reads a date in one of the usual forms, and holds the parts that it has read.
 type dateReader struct {
 	rest             string
 	year, month, day int

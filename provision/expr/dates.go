@@ -174,6 +174,7 @@ func evalDateAdd(n *node, r *evaluation) (Value, error) {
 	return DateTime(later), nil
 }
 
+// evalInterval returns the interval of a call of DateAdd or DateDiff, in lower case.
 func (n *node) evalInterval(r *evaluation) (string, error) {
 	v, err := n.evalSingle(r, 0)
 	if err == nil && !isInterval(v.text) {
@@ -182,6 +183,8 @@ func (n *node) evalInterval(r *evaluation) (string, error) {
 	return strings.ToLower(v.text), err
 }
 
+// addInterval adds count intervals to a time. It returns false if the result is outside the
+// calendar.
 func addInterval(t time.Time, interval string, count int64) (time.Time, bool) {
 	const most = 10_000 * 366 * 24 * 3600 // in seconds; adding more always leads out of the calendar
 	if count > most || count < -most {

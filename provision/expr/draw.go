@@ -132,6 +132,8 @@ func refuseRandomString(c *checker, n *node) error {
 	return nil
 }
 
+// findRandomStringProblem checks the length and the four minimums of a call of RandomString. It
+// returns "" if they are valid.
 func findRandomStringProblem(numbers [5]int64) string {
 	sum := int64(0)
 	for _, minimum := range numbers[1:] {

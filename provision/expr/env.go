@@ -26,6 +26,7 @@ func EnvFromJSON(b []byte) (Env, error) {
 	return Env{Attribute: func(name string) Value { return values[name] }}, nil
 }
 
+// objectReader reads the attributes of a source object from a JSON document.
 type objectReader struct {
 	dec    *json.Decoder
 	text   string

@@ -33,8 +33,8 @@ const (
 	TypeFunction  Type = "Function"
 )
 
-// Note is a hint about a part of an expression that is valid here, but that Entra refuses or treats
-// differently, or that does not work for everyone.
+// Note is a hint about a valid part of an expression: Entra refuses this part or treats it
+// differently, or it does not work for everyone.
 type Note struct {
 	Line, Column int
 	Message      string
@@ -111,6 +111,7 @@ func (e *Expr) ReadsClock() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.readsClock })
 }
 
+// usesFunctionThat reports whether the expression calls a function with the property.
 func (e *Expr) usesFunctionThat(property func(*function) bool) bool {
 	found := false
 	e.root.walk(func(n *node) { found = found || n.fn != nil && property(n.fn) })
@@ -121,6 +122,7 @@ func (e *Expr) usesFunctionThat(property func(*function) bool) bool {
 // others.
 func (e *Expr) Notes() []Note { return e.notes }
 
+// nodeKind is the kind of a node.
 type nodeKind int
 
 const (
@@ -148,6 +150,7 @@ type node struct {
 	formats     [2]*dateFormat    // the parsed input and output format in a call of FormatDateTime; nil for a format that is not a constant
 }
 
+// walk calls visit for the node and for all nodes in its arguments.
 func (n *node) walk(visit func(*node)) {
 	visit(n)
 	for _, arg := range n.args {
@@ -162,6 +165,7 @@ func printNode(n *node) string {
 	return b.String()
 }
 
+// print writes the node in the normal form.
 func (n *node) print(b *strings.Builder) {
 	switch n.kind {
 	case attributeNode:

@@ -177,6 +177,7 @@ func (f *function) findKeyAfter(i int) int {
 	return -1
 }
 
+// keys returns the different keys of the parameters, in their order.
 func (f *function) keys() []string {
 	var keys []string
 	for _, p := range f.Parameters {
@@ -196,6 +197,7 @@ func bareWords() []string {
 	return []string{"vbTextCompare", "vbBinaryCompare", "Unicode", "ASCII", "UTF8"}
 }
 
+// isWord reports whether name is a bare word.
 func isWord(name string) bool { return slices.Contains(bareWords(), name) }
 
 // functionsTaking returns the names of the functions that accept this bare word as an argument.

@@ -42,6 +42,7 @@ func (e *Expr) Source() *Node {
 	return n
 }
 
+// graphType returns the type that Graph's form gives the node.
 func (n *node) graphType() Type {
 	switch n.kind {
 	case attributeNode:
@@ -189,6 +190,8 @@ func (n *Node) functionNode(depth int) (*node, error) {
 	return call, nil
 }
 
+// operatorNode returns the node for an operator with these arguments. least and most are how many
+// arguments it takes.
 func (n *Node) operatorNode(kind nodeKind, args []*node, least, most int) (*node, error) {
 	if len(args) < least || len(args) > most {
 		return nil, fmt.Errorf("the operator %s has %d parameters: write two", n.Name, len(args))

@@ -10,9 +10,9 @@ import (
 // parser parses only the grammar. The checker later checks which functions exist and which
 // arguments they accept.
 type parser struct {
-	text  string
-	pos   int
-	depth int
+	text  string // the whole expression
+	pos   int    // the position of the next character, in bytes
+	depth int    // how many calls contain the current position
 }
 
 // parse parses an expression into a tree of nodes that have not been checked.

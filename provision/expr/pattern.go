@@ -70,12 +70,14 @@ type matchStopwatch struct {
 	total, slowest time.Duration
 }
 
+// add adds the time of a match that began at the time since.
 func (w *matchStopwatch) add(since time.Time) {
 	took := time.Since(since)
 	w.total += took
 	w.slowest = max(w.slowest, took)
 }
 
+// expired reports whether all matches but the slowest took too long.
 func (w *matchStopwatch) expired() bool { return w.total-w.slowest > otherMatchesTimeLimit }
 
 // eachMatch calls do for each match in the string. It stops without an error if do returns errStop.

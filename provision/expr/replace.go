@@ -242,6 +242,7 @@ type replacementPart struct {
 	kind  byte   // the character after $; '{' also for a number; 0 for a literal
 }
 
+// valueIn returns the text that the part inserts for a match.
 func (part replacementPart) valueIn(m *match) string {
 	start, end := m.rangeOf(m.Group.Capture)
 	switch part.kind {

@@ -141,6 +141,8 @@ func (n *node) evalRoles(r *evaluation) (roles []assignedRole, v Value, err erro
 	return roles, Null(), nil
 }
 
+// evalComplexRoles returns the assigned roles as a list of JSON objects. object returns the object
+// for a role.
 func (n *node) evalComplexRoles(r *evaluation, object func(assignedRole) any) (Value, error) {
 	roles, v, err := n.evalRoles(r)
 	if err != nil || len(roles) == 0 {

@@ -98,6 +98,7 @@ func (n *node) eval(r *evaluation) (Value, error) {
 	return n.compute(r)
 }
 
+// compute evaluates a node. Its caller eval also records the step in a trace.
 func (n *node) compute(r *evaluation) (Value, error) {
 	switch n.kind {
 	case attributeNode:
@@ -259,10 +260,12 @@ func truncate(s string, most int) string {
 	return s[:most] + "…"
 }
 
+// errorAt returns an error of the function n about a part of its call.
 func (n *node) errorAt(place *node, message string) error {
 	return &EvalError{Function: n.text, Offset: place.offset, Message: message}
 }
 
+// displayName returns the name of the function or operator for messages.
 func (n *node) displayName() string {
 	switch n.kind {
 	case compareNode:

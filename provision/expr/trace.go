@@ -15,8 +15,8 @@ type Step struct {
 	Steps        []*Step // the steps of the part's arguments
 }
 
-// Redacted reports whether the value must not be shown because it went through Redact.
-func (s *Step) Redacted() bool { return s.Value.redacted }
+// IsRedacted reports whether the value must not be shown because it went through Redact.
+func (s *Step) IsRedacted() bool { return s.Value.redacted }
 
 // MarshalJSON returns the step with the steps inside it. The member "value" is a string, a list of
 // strings or null. A step without a value has "skipped" or "error" instead.
@@ -27,7 +27,7 @@ func (s *Step) MarshalJSON() ([]byte, error) {
 		out["skipped"] = true
 	case s.Err != nil:
 		out["error"] = s.Err.Error()
-	case s.Redacted():
+	case s.IsRedacted():
 		out["value"] = redactedText
 	default:
 		out["value"] = s.Value.Plain()
@@ -67,6 +67,7 @@ type tracer struct {
 	steps map[*node]*Step // the steps of the parts that have been evaluated
 }
 
+// record evaluates a node, and records its step.
 func (t *tracer) record(n *node, r *evaluation) (Value, error) {
 	before := r.redacted
 	r.redacted = false
@@ -100,6 +101,7 @@ func (t *tracer) buildTree(n *node) *Step {
 	return s
 }
 
+// redact hides the values of the step and of all steps within it.
 func (s *Step) redact() {
 	s.Value.redacted = true
 	for _, child := range s.Steps {

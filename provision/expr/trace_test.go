@@ -18,7 +18,7 @@ func drawn(s *expr.Step, depth int) string {
 		what = "skipped"
 	case s.Err != nil:
 		what = "fails"
-	case s.Redacted():
+	case s.IsRedacted():
 		what = "[Redact]"
 	case s.Value.IsNull():
 		what = "null"
@@ -95,8 +95,8 @@ func TestRedact(t *testing.T) {
 	}
 	for _, tt := range tests {
 		v, err := parse(t, tt.text).Eval(envOf(person))
-		if err != nil || v.Text() != tt.value || expr.Redacted(v) != tt.log || v.IsRedacted() != (tt.log == "[Redact]") {
-			t.Errorf("%s: got %q, %q in logs, %v, want %q and %q", tt.text, v.Text(), expr.Redacted(v), err, tt.value, tt.log)
+		if err != nil || v.Text() != tt.value || expr.LogText(v) != tt.log || v.IsRedacted() != (tt.log == "[Redact]") {
+			t.Errorf("%s: got %q, %q in logs, %v, want %q and %q", tt.text, v.Text(), expr.LogText(v), err, tt.value, tt.log)
 		}
 	}
 	for _, text := range []string{`CDate(Redact([id]))`, `Error(Redact([id]))`, `IIF(Redact([id]), "a", "b")`, `SelectUniqueValue(Redact([id]), "x")`, `Left("a", Redact([id]))`} {

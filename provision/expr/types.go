@@ -67,6 +67,7 @@ func (n *node) resultType(lookup func(name string) ValueType) ValueType {
 	}
 }
 
+// callResultType returns the type of the result of a call. lookup returns the types of attributes.
 func (n *node) callResultType(lookup func(name string) ValueType) ValueType {
 	if n.fn.appliesToEachValue {
 		if t := n.args[0].resultType(lookup); t == ListType || t == AnyType {
@@ -132,6 +133,8 @@ func describeMismatch(n *node, takes ValueType, lookup func(name string) ValueTy
 	return ""
 }
 
+// isInterval reports whether a word names an interval of time, such as "d" for days. Case does not
+// matter.
 func isInterval(word string) bool {
 	return slices.ContainsFunc(intervals(), func(known string) bool { return strings.EqualFold(known, word) })
 }

@@ -82,9 +82,9 @@ func (v Value) IsComplex() bool { return v.complexElements }
 // IsRedacted reports whether the value went through Redact. If so, logs must not show it.
 func (v Value) IsRedacted() bool { return v.redacted }
 
-// Redacted returns the text that logs show for the value: [Redact] if the value went through
-// Redact, and otherwise its text.
-func Redacted(v Value) string {
+// LogText returns the text that logs show for a value: [Redact] if the value went through Redact,
+// and otherwise its text.
+func LogText(v Value) string {
 	if v.redacted {
 		return redactedText
 	}

@@ -24,8 +24,9 @@ type Copy struct {
 var ErrNotSQLite = errors.New("the database is not a SQLite file")
 
 // Backup writes a verified copy of a SQLite database to a file, with mode 0600. A server may use
-// the database during the backup. The copy has the content of one snapshot. The file gets its name
-// only when it is complete and on disk. If replace is true, Backup may replace an existing file.
+// the database during the backup. The copy has the state of the database at one moment. The file
+// gets its name only when it is complete and on disk. If replace is true, Backup may replace an
+// existing file.
 func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {
@@ -86,8 +87,8 @@ func (s *sqliteDB) backupTarget(file string, replace bool) (string, error) {
 	return file, nil
 }
 
-// copyTo writes the present content of the database into an empty file. It reads one snapshot.
-// While it runs, the write-ahead log cannot be emptied and grows.
+// copyTo writes the present content of the database into an empty file. While it runs, the
+// write-ahead log cannot be restarted, and grows.
 func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	conn, err := s.openConn(ctx, readerCacheKiB, readerLockWait, false)
 	if err != nil {
@@ -101,8 +102,8 @@ func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	return errors.Join(stampCopy(ctx, file), syncFile(file))
 }
 
-// stampCopy gives a copy its own stamp (see sqlite_stamp.go). The copy needs its own stamp because
-// it is a different file, even if the database never changes again.
+// stampCopy gives a copy a stamp of its own, because the copy is another file than the database.
+// sqlite_stamp.go explains stamps.
 func stampCopy(ctx context.Context, file string) (err error) {
 	s := sqliteDB{path: file}
 	conn, err := s.openConn(ctx, readerCacheKiB, readerLockWait, false)
@@ -116,7 +117,7 @@ func stampCopy(ctx context.Context, file string) (err error) {
 // CorruptError says that a copy of a database cannot be used, and why.
 type CorruptError struct {
 	File string
-	Why  string // why the file cannot be used; the end of the error message
+	Why  string // the reason; the end of the error message
 }
 
 func (e *CorruptError) Error() string { return e.File + " cannot be used: " + e.Why }
@@ -279,7 +280,7 @@ func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prep
 	return done, err
 }
 
-// CheckCopy returns an error for a file that cannot replace the database at path: it does not
+// CheckCopy returns an error if the file from cannot replace the database at path: it does not
 // exist, is not a regular file, is the database itself, or is an incomplete copy. It does not read
 // the file.
 func CheckCopy(path, from string) error {
@@ -306,8 +307,8 @@ func CheckCopy(path, from string) error {
 }
 
 // replaceDatabase puts the file at part in the place of the database at path. It keeps the old
-// database under the name kept, or under a similar name if that name is taken. It returns the name
-// of the old database.
+// database under the name in kept, or under a similar name if a file has that name. It returns the
+// name under which it keeps the old database.
 func replaceDatabase(ctx context.Context, path, part, kept string) (string, error) {
 	_, err := os.Stat(path)
 	switch {
@@ -326,8 +327,9 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 		if kept, err = unusedName(kept); err != nil {
 			return "", err
 		}
-		// Give the database its second name first. The database must never be missing, not even for
-		// a moment, because serve would create a new one.
+		// First give the old database its second name, and do not remove the first name. The
+		// database must never be missing, not even for a moment, because serve would create a new
+		// one.
 		if err := os.Link(path, kept); err != nil {
 			return "", fmt.Errorf("keep the database that is there: %w", err)
 		}
@@ -378,6 +380,7 @@ func mergeLog(ctx context.Context, path string) (err error) {
 	return conn.readRow("pragma journal_mode = delete", &mode)
 }
 
+// removeDatabase removes the files of a database, if they exist.
 func removeDatabase(path string) error {
 	for _, file := range databaseFiles(path) {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -416,6 +419,7 @@ func (r contextReader) Read(b []byte) (int, error) {
 	return r.r.Read(b)
 }
 
+// syncFile waits until the content of a file is on disk.
 func syncFile(file string) error {
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	if err != nil {

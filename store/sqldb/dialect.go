@@ -54,15 +54,16 @@ func (tx *Tx) ForKeyShare() string {
 	return ""
 }
 
-// ErrOverlapped ends a transaction on PostgreSQL that has seen the changes of a transaction with a
-// higher transaction number. Without this error, rows that are sorted by these numbers would be in
-// the wrong order. Update runs the transaction again.
+// ErrOverlapped is the error for a transaction on PostgreSQL that has seen the changes of a
+// transaction with a higher transaction number. Without this error, rows that are sorted by these
+// numbers would be in the wrong order. Update runs the transaction again.
 var ErrOverlapped = errors.New("a transaction that began later has changed the same")
 
-// WrittenLater returns an SQL condition on a row of a table. It is true if the transaction that
-// wrote the row has a higher number than this transaction. It is false if this transaction has no
-// number yet, because it will then get a higher number than all others. Transaction numbers start
-// again after 2^32. So a number counts as higher if it is less than 2^31 ahead.
+// WrittenLater returns an SQL condition on a row of a table. The condition is true if the
+// transaction that wrote the row has a higher number than this transaction. It is false if this
+// transaction has no number yet, because it will then get a higher number than all others.
+// Transaction numbers start again after 2^32. So a number counts as higher if it is less than 2^31
+// ahead. On SQLite the condition is always false.
 func (tx *Tx) WrittenLater(table string) string {
 	if tx.db.kind == PostgreSQL {
 		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
@@ -160,9 +161,9 @@ func postgresMigration(text []byte) []byte {
 	return textColumnPattern.ReplaceAll(text, []byte(`${1} collate "C"`))
 }
 
-// UniqueViolation reports whether err means that a value, which must be unique, is taken. columns
-// names the table and columns of the value, such as "resource(site, user_name)", in the same form
-// on both databases.
+// UniqueViolation reports whether err means that another row has a value that must be unique.
+// columns names the table and columns of the value, such as "resource(site, user_name)", in the
+// same form on both databases.
 func UniqueViolation(err error) (columns string, taken bool) {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
 		return e.TableName + "(" + postgresColumns(e.Detail) + ")", true

@@ -5,14 +5,20 @@
 //	Open ──► DB ── Update(fn) ──► one write transaction, on disk when it returns
 //	            ├─ View(fn) ────► one read snapshot
 //	            ├─ Read(fn) ────► one query that uses an index, without a transaction
-//	            ├─ Lane(key) ───► the same three for one site, when sites take turns
+//	            ├─ Lane(key) ───► Update, View and Read for one site; busy sites take turns
 //	            └─ Slicer(end) ─► long work in short transactions with pauses
 //	                 fn(tx) ──► tx.Exec · tx.Send · tx.Query · tx.QueryRow
+//
+// In this package, the key of a call is the id of the site for which it is made, or fair.System for
+// everything else. The reader and the writer are connections to a SQLite file: there are several
+// readers and one writer. The log, if it is not a Logger, is SQLite's write-ahead log, the file
+// whose name ends with -wal. A checkpoint copies the log into the database file; when all of it is
+// copied, SQLite can restart the log, which means that it writes the log from the beginning again.
 //
 // Rules for the functions given to Update, View and Read:
 //
 //   - They may run more than once. So they have no effects except through tx, and set the results
-//     they return from scratch on each run.
+//     they return anew on each run.
 //   - They never call Update, View or Read again, because SQLite has one writer, and that writer is
 //     running them.
 //   - They close rows before the next statement of the same transaction.

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -195,3 +196,19 @@ func (tx *Tx) PanicInside() {
 	c := tx.conn.(*sqliteConn)
 	sqlite3.Xsqlite3_progress_handler(c.tls, c.handle, 1, functionPointer(func(*libc.TLS, uintptr) int32 { panic("inside SQLite") }), 0)
 }
+
+// WaitsForLock reports whether a statement of a reader, which runs in this read of a SQLite database,
+// would go on waiting for the lock of another process after that many tries.
+func (tx *Tx) WaitsForLock(tries int32) bool {
+	c := tx.conn.(*sqliteConn)
+	return waitForLock(c.tls, c.handle, tries) != 0
+}
+
+// HasCode reports whether err contains an error of SQLite with this result code.
+func HasCode(err error, code int32) bool { return hasCode(err, code) }
+
+// SQLiteError returns an error of SQLite.
+func SQLiteError(code int32) error { return &sqliteError{code, fmt.Sprint("error ", code)} }
+
+// MayChange reports whether a statement may change one of the cached tables.
+func MayChange(query string, tables ...string) bool { return mayChange(query, tables) }

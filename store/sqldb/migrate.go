@@ -24,7 +24,7 @@ import (
 type migrator struct {
 	provider *goose.Provider
 	applied  func(ctx context.Context) ([]int64, error) // returns the numbers of the migrations that the database has
-	close    func() error
+	close    func() error                               // closes the connections of the migrator
 }
 
 // appliedMigrations returns a function that reads the numbers of the applied migrations from
@@ -47,7 +47,7 @@ func appliedMigrations(pool *sql.DB) func(ctx context.Context) ([]int64, error) 
 	}
 }
 
-// migrateTries is how often Migrate tries again after another process has applied the same
+// migrateTries is how many times Migrate tries, because another process may apply the same
 // migration first.
 const migrateTries = 50
 
@@ -92,8 +92,10 @@ func (db *DB) Version(ctx context.Context) (int64, error) {
 	return version, nil
 }
 
+// errNewer refuses a database with migrations that this program does not have.
 var errNewer = errors.New("the database was made by a newer rollcall: use that version or a later one")
 
+// applyMigrations checks the migrations of the database, and applies the missing ones.
 func (m *migrator) applyMigrations(ctx context.Context) error {
 	if err := m.checkMigrations(ctx); err != nil {
 		return err
@@ -137,7 +139,8 @@ func (m *migrator) checkMigrations(ctx context.Context) error {
 	return nil
 }
 
-// dataSourceName returns the data source name of the file for database/sql, which goose needs.
+// dataSourceName returns the name of the file in the form that database/sql needs. goose works
+// through database/sql.
 func (s *sqliteDB) dataSourceName() string {
 	q := url.Values{"_pragma": connPragmas(readerCacheKiB, readerLockWait, false), "_txlock": {"immediate"}}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(s.path), RawQuery: q.Encode()}).String()

@@ -26,9 +26,9 @@ type Options struct {
 	Log *slog.Logger     // gets messages about work outside requests, such as checkpoints; nil logs nothing
 	Now func() time.Time // the clock that DB.Now and Tx.Now read; nil means time.Now
 
-	// Settle is how long a reader of rows in commit order waits, on PostgreSQL, for older
-	// transactions that still run. These can still add rows that come before the newest rows. Zero
-	// means one second.
+	// Settle is for readers of rows in commit order on PostgreSQL. Older transactions that still
+	// run can add rows that come before the newest rows. Settle is how long such a reader waits for
+	// them. Zero means one second.
 	Settle time.Duration
 
 	// SerialCommits makes SQLite commit each update on its own, for measurements. Otherwise waiting
@@ -47,7 +47,7 @@ type DB struct {
 	resolvedPath  string        // the path that File returns
 	workGate      *fair.Gate    // limits costly work
 	commitSignals chan struct{} // the channel that CommitSignals returns
-	health        *health       // remembers whether the database works
+	health        *health       // records whether the database is available
 }
 
 // engine has the methods that differ between SQLite and PostgreSQL.
@@ -168,9 +168,9 @@ func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).Read(ctx, fn)
 }
 
-// Lane is the access of one site to the database. When the database is busy, the sites take turns.
-// The lane of fair.System (authentication, pages, health checks, provisioning) goes before all
-// others.
+// Lane is the access of one site to the database. When the database is busy, the lanes take turns,
+// so that one site cannot delay the others for long. The lane of fair.System (authentication,
+// pages, health checks, provisioning) goes before all others.
 type Lane struct {
 	db  *DB
 	key string
@@ -179,7 +179,7 @@ type Lane struct {
 // Lane returns the access of the site with this key.
 func (db *DB) Lane(key string) Lane { return Lane{db: db, key: key} }
 
-// Update is DB.Update in this lane.
+// Update is like DB.Update, for the site of this lane.
 func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	var noted bool
 	err := l.db.engine.update(ctx, l.key, func(tx *Tx) error {
@@ -201,12 +201,12 @@ func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
 // One signal may stand for several transactions.
 func (db *DB) CommitSignals() <-chan struct{} { return db.commitSignals }
 
-// View is DB.View in this lane.
+// View is like DB.View, for the site of this lane.
 func (l Lane) View(ctx context.Context, fn func(tx *Tx) error) error {
 	return l.db.health.recordOutcome(ctx, l.db.engine.view(ctx, l.key, fn), false)
 }
 
-// Read is DB.Read in this lane.
+// Read is like DB.Read, for the site of this lane.
 func (l Lane) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -214,9 +214,9 @@ func (l Lane) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return l.db.health.recordOutcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
 }
 
-// ReadCached is like Read, for values that are read often and rarely change. It returns the earlier
-// result of fn for the same key, if it knows that no process has committed a transaction since
-// then. Callers must not change the value. Errors are not remembered.
+// ReadCached is like Read, for values that are read often and rarely change. key names the value.
+// If ReadCached knows that no process has committed a transaction since it last called fn for this
+// key, it returns that earlier result. Callers must not change the value. Errors are not kept.
 func ReadCached[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		var none T

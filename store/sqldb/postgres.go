@@ -21,8 +21,7 @@ const (
 	postgresConns = 16 // the largest number of connections of this process
 	// reservedConns is how many connections are reserved for the lane of fair.System.
 	reservedConns = 2
-	// postgresTries is how often an update is tried if it fails because of conflicts with other
-	// transactions.
+	// postgresTries is how many times an update is tried if it conflicts with other transactions.
 	postgresTries = 10
 )
 
@@ -38,6 +37,7 @@ type postgresDB struct {
 	sharedPool *pgxpool.Pool // the pool that Pool returns; opened on the first call
 }
 
+// openPostgres opens a PostgreSQL database.
 func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgresDB, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -60,15 +60,14 @@ func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgres
 	return &postgresDB{db: db, config: config, conns: conns, connGate: fair.NewGate(fair.Options{Capacity: postgresConns, Reserved: reservedConns}), analyzer: startAnalyzer(conns, o.Log)}, nil
 }
 
-// configureConn sets options of a new connection. Commits must be on disk before they are
-// acknowledged, even if the server is configured otherwise.
+// configureConn sets options of a new connection. With them, a commit is on disk before PostgreSQL
+// acknowledges it, even if the server is configured otherwise.
 //
-// Each prepared statement keeps one plan, which uses an index and one process. The statements are
-// written for such a plan. By default PostgreSQL plans some statements again for each execution,
-// which costs more than it saves. Without these options, PostgreSQL may also read a whole table for
-// a group of ten members, because another group has a hundred thousand. And it may start processes
-// and compile code to read a single page, because it assumes that an unknown limit is a tenth of
-// all rows.
+// The options also make each prepared statement keep one plan, which uses an index and one process.
+// The statements are written for such a plan. By default PostgreSQL plans some statements again for
+// each execution, which costs more than it saves. It may also read a whole table for a group of ten
+// members, because another group has a hundred thousand. And it may start processes and compile
+// code to read a single page, because it assumes that an unknown limit is a tenth of all rows.
 func configureConn(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 		set plan_cache_mode = force_generic_plan;
@@ -146,9 +145,9 @@ func (p *postgresDB) runTransaction(ctx context.Context, key, begin string, fn f
 	return 0, err
 }
 
-// acquire waits for the key's turn and for a connection. If the server accepts no further
-// connection, acquire tries again as long as the caller waits, because another connection of this
-// pool may become free.
+// acquire waits until it is the key's turn, and returns a connection. If the server accepts no
+// further connection, acquire tries again as long as the caller waits, because another connection
+// of this pool may become free.
 func (p *postgresDB) acquire(ctx context.Context, key string) (*pgxpool.Conn, error) {
 	if err := p.connGate.Enter(ctx, key, 1); err != nil {
 		return nil, err
@@ -218,9 +217,10 @@ func (p *postgresDB) close() error {
 	return nil
 }
 
-// postgresTx is a transaction on PostgreSQL. It holds back statements whose outcome no caller
-// needs, such as "begin", and sends them together with the next statement whose outcome a caller
-// needs. This saves round trips, which cost more than most statements.
+// postgresTx is a transaction on PostgreSQL. It does not send a statement whose result no caller
+// needs, such as "begin", at once. It sends such statements together with the next statement whose
+// result a caller needs. This saves round trips to the server, which cost more than most
+// statements.
 type postgresTx struct {
 	conn  *pgx.Conn
 	batch *pgx.Batch // the statements that are not sent yet; nil if there are none
@@ -228,10 +228,10 @@ type postgresTx struct {
 	statements int // how many statements the transaction has run
 }
 
-// maxBatch is how many unsent statements a transaction may hold back.
+// maxBatch is the largest number of unsent statements of a transaction.
 const maxBatch = 100
 
-// addToBatch holds a statement back until the next flush.
+// addToBatch adds a statement to those that the next flush sends.
 func (t *postgresTx) addToBatch(query string, args []any) {
 	if t.batch == nil {
 		t.batch = &pgx.Batch{}
@@ -248,7 +248,7 @@ func (t *postgresTx) send(ctx context.Context, query string, args []any) error {
 	return err
 }
 
-// flush sends the waiting statements, and returns the outcome of the last statement.
+// flush sends the statements in the batch, and returns the result of the last statement.
 func (t *postgresTx) flush(ctx context.Context) (last pgconn.CommandTag, err error) {
 	results, n := t.startBatch(ctx)
 	for range n {
@@ -259,7 +259,8 @@ func (t *postgresTx) flush(ctx context.Context) (last pgconn.CommandTag, err err
 	return last, cmp.Or(err, results.Close())
 }
 
-// startBatch sends all waiting statements and returns their number n.
+// startBatch sends the statements in the batch, and returns their number n. The caller reads their
+// results.
 func (t *postgresTx) startBatch(ctx context.Context) (results pgx.BatchResults, n int) {
 	results, n = t.conn.SendBatch(ctx, t.batch), t.batch.Len()
 	t.batch = nil
@@ -297,6 +298,7 @@ func (t *postgresTx) query(ctx context.Context, query string, args []any) (curso
 	return postgresRows{rows, results}, nil
 }
 
+// errRolledBack is returned if PostgreSQL answers a commit with a rollback.
 var errRolledBack = errors.New("PostgreSQL rolled the transaction back")
 
 func (t *postgresTx) commit(ctx context.Context) error {
@@ -319,6 +321,7 @@ func (t *postgresTx) rollback(ctx context.Context) {
 	}
 }
 
+// isIdle reports whether the connection is in no transaction.
 func (t *postgresTx) isIdle() bool { return t.conn.PgConn().TxStatus() == 'I' }
 
 // postgresRead runs a query without a transaction.
@@ -332,13 +335,14 @@ func (p postgresRead) query(ctx context.Context, query string, args []any) (curs
 	return newCursor(p.conn.Query(ctx, query, args...))
 }
 
-// postgresRows are the rows of a query. If the query was sent in a batch, it is the last statement
-// of the batch.
+// postgresRows are the rows of a query. If the query was sent in a batch, batch has the results of
+// the batch, of which the query is the last statement.
 type postgresRows struct {
 	pgx.Rows
 	batch pgx.BatchResults
 }
 
+// newCursor returns the rows of a query that was sent alone.
 func newCursor(rows pgx.Rows, err error) (cursor, error) {
 	if err != nil {
 		return nil, err
@@ -355,10 +359,11 @@ func (r postgresRows) Close() error {
 	return err
 }
 
-// Shard returns a number below the number of connections. Transactions that run at the same time
-// mostly get different numbers. So a counter that has one row for each shard rarely makes a
-// transaction wait for another. On PostgreSQL the number comes from the process id of the
-// connection. On SQLite, where one transaction writes at a time, it is 0.
+// Shard returns a number for a counter that has several rows, of which each transaction changes the
+// row with its number. Transactions that run at the same time mostly get different numbers, so they
+// rarely wait for each other. The number is less than the number of connections. On PostgreSQL it
+// comes from the process id of the connection. On SQLite, where one transaction writes at a time,
+// it is 0.
 func (tx *Tx) Shard() int {
 	if t, ok := tx.conn.(*postgresTx); ok {
 		return int(t.conn.PgConn().PID() % postgresConns)

@@ -16,16 +16,17 @@ import (
 type analyzer struct {
 	conns         *pgxpool.Pool
 	log           *slog.Logger
-	statements    atomic.Int64  // statements of write transactions since the tables were last checked
-	checkDue      chan struct{} // has an element when tables should be checked
-	stop          context.CancelFunc
-	goroutineDone chan struct{} // closed when the goroutine has ended
+	statements    atomic.Int64       // statements of write transactions since the tables were last checked
+	checkDue      chan struct{}      // has an element when tables should be checked
+	stop          context.CancelFunc // ends the goroutine
+	goroutineDone chan struct{}      // closed when the goroutine has ended
 }
 
-// analyzeAfter is how many statements run before the analyzer checks again whether a table has
-// doubled in size.
+// analyzeAfter is the number of statements after which the analyzer checks again whether a table
+// has doubled in size.
 const analyzeAfter = 5_000
 
+// startAnalyzer starts the goroutine of an analyzer.
 func startAnalyzer(conns *pgxpool.Pool, log *slog.Logger) *analyzer {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &analyzer{conns: conns, log: log, checkDue: make(chan struct{}, 1), stop: stop, goroutineDone: make(chan struct{})}
@@ -46,6 +47,7 @@ func (s *analyzer) countStatements(statements int) {
 	}
 }
 
+// run analyzes tables whenever a check is due, until ctx ends.
 func (s *analyzer) run(ctx context.Context) {
 	defer close(s.goroutineDone)
 	for {
@@ -84,6 +86,7 @@ func (s *analyzer) analyzeGrown(ctx context.Context) error {
 	return nil
 }
 
+// close ends the goroutine and waits for its end.
 func (s *analyzer) close() {
 	s.stop()
 	<-s.goroutineDone

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// SQLite overwrites a row that is deleted or replaced (secure_delete). But when it moves rows to
-// another page to make room, it leaves their bytes in the unused part of the old page, until a row
-// is written there. Data of a deleted person can then still be read from the file, although no
-// table has the data.
+// This file removes the remains of deleted data. SQLite overwrites a row that is deleted or
+// replaced (secure_delete). But when it moves rows to another page to make room, it leaves their
+// bytes in the unused part of the old page, until a row is written there. So data of a deleted
+// person can still be read from the file, although no table has the data.
 
-// remainsPages is how many pages are read before the time limit is checked again.
+// remainsPages is the number of pages that are read before the time limit is checked again.
 const remainsPages = 1_000
 
 // pageWithRemains is a page whose unused part still holds deleted data.
@@ -44,10 +44,10 @@ func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(un
 	}
 }
 
-// findRemains reads every page and returns the unused parts for which found returns true. complete
-// is false if the time end came before the last page was read. The virtual tables dbstat and
-// sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) contain the use and the bytes of
-// each page.
+// findRemains reads every page and returns the pages for whose unused parts found returns true.
+// complete is false if the time end came before the last page was read. The virtual tables dbstat
+// and sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) contain the use and the bytes
+// of each page.
 func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []pageWithRemains, complete bool, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		rows, err := tx.Query(ctx, `

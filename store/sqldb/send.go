@@ -2,13 +2,13 @@ package sqldb
 
 import "context"
 
-// sender is a connection that can hold a statement back until a caller needs the outcome of a later
-// statement.
+// sender is a connection that can send a statement later, together with the next statement whose
+// result a caller needs.
 type sender interface {
 	send(ctx context.Context, query string, args []any) error
 }
 
-// Send runs a statement whose outcome the caller does not need. On PostgreSQL, the statement goes
+// Send runs a statement whose result the caller does not need. On PostgreSQL, the statement is sent
 // to the server together with the next Exec, Query or commit, which saves a round trip. If it
 // fails, that later call returns its error.
 func (tx *Tx) Send(ctx context.Context, query string, args ...any) error {

@@ -24,7 +24,7 @@ func (db *DB) Slicer(end time.Time) *Slicer {
 	return &Slicer{Pacer: pace.ForCleaning(), db: db, end: end}
 }
 
-// IsOver reports whether the time for this work is over.
+// IsOver reports whether the time end has come.
 func (s *Slicer) IsOver() bool { return !s.end.IsZero() && !time.Now().Before(s.end) }
 
 // Lane returns the lane in which the work reads.
@@ -47,8 +47,8 @@ func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return err
 	}
-	// Every commit takes some time, even without rows. The part that exceeds the shortest commit so
-	// far is the cost of this slice's rows.
+	// Every commit takes some time, even if it writes nothing. The rows of this slice took as long
+	// as this commit exceeds the shortest commit so far.
 	commit := time.Since(done)
 	if s.shortestCommit == 0 || commit < s.shortestCommit {
 		s.shortestCommit = commit

@@ -13,12 +13,12 @@ import (
 // does not shrink, until Compact rewrites it.
 
 const (
-	// The number of free pages that are kept for new rows is minFreePages plus one in freePageShare
-	// of all pages.
+	// Reclaim keeps a reserve of free pages for new rows. Their number is minFreePages, plus one
+	// for each freePageShare pages of the file.
 	minFreePages  = 256
 	freePageShare = 100
-	// vacuumFewPages gives back eight pages. The caller then checks the time before it gives back
-	// more.
+	// vacuumFewPages is a statement that gives back eight pages. They are few, so that the caller
+	// can check the time often.
 	vacuumFewPages = "pragma incremental_vacuum(8)"
 )
 
@@ -111,10 +111,10 @@ func (db *DB) giveBackAll(ctx context.Context, end time.Time) (done bool, err er
 	return false, nil
 }
 
-// ForgetDeleted removes all traces of deleted rows from a SQLite file. It gives every free page
-// back to the file system, writes zeros over unused parts of pages for which found is true, and
-// empties the write-ahead log. complete is false if the time end came first, if a reader still
-// needs the log, or if the file cannot shrink until Compact has rewritten it. On PostgreSQL
+// ForgetDeleted removes deleted rows from the unused parts of a SQLite file. It gives every free
+// page back to the file system, writes zeros over the unused parts of pages for which found returns
+// true, and empties the write-ahead log. complete is false if the time end came first, if a reader
+// still needs the log, or if the file cannot shrink until Compact has rewritten it. On PostgreSQL
 // autovacuum does this work, and complete is true.
 func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unused []byte) bool) (complete bool, err error) {
 	s, ok := db.engine.(*sqliteDB)
@@ -141,9 +141,9 @@ func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unuse
 // ErrNoCompact is returned by Compact for a PostgreSQL database.
 var ErrNoCompact = errors.New("a PostgreSQL database is looked after by its server: autovacuum makes the space free for new rows, and VACUUM FULL gives it back")
 
-// Compact rewrites a SQLite file without its free pages. From then on, Reclaim can give back free
-// pages of the file. Compact needs as much free space as the file has. It returns ErrServed while a
-// server uses the database.
+// Compact rewrites a SQLite file without its free pages, and returns its size before and after.
+// From then on, Reclaim can give back free pages of the file. Compact needs as much free disk space
+// as the file takes. It returns ErrServed while a server uses the database.
 func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {

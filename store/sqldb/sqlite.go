@@ -20,16 +20,16 @@ const (
 	sqliteReaders = 5 // the number of connections that read
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
-	// The sizes of the page caches.
-	writerCacheKiB = 16 << 10
+	// The sizes of the page caches of the writer and of each reader.
+	writerCacheKiB = 8 << 10
 	readerCacheKiB = 2000
-	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
-	// still waits, and starts over. SQLite waits 1, 2 and 5 ms between its first tries, and longer
-	// between later ones. By starting over, the writer tries often enough to get the lock from a
-	// busy process.
+	// writerLockWait is how long SQLite waits for the write lock while another process holds it.
+	// Then the writer checks whether a caller still waits, and tries again. SQLite waits 1, 2 and 5
+	// ms between its first tries, and longer between later ones. Because the writer begins again so
+	// soon, the tries are frequent enough to get the lock from a busy process.
 	writerLockWait = 8 * time.Millisecond
-	readerLockWait = 10 * time.Second
-	// maxStatements is how many prepared statements a connection keeps.
+	readerLockWait = 10 * time.Second // how long SQLite waits for a lock that a reader needs
+	// maxStatements is the largest number of prepared statements that a connection keeps.
 	maxStatements = 400
 )
 
@@ -41,6 +41,7 @@ type sqliteDB struct {
 	stamp        *stamper     // stamps the file; see sqlite_stamp.go
 	log          *slog.Logger
 	writer       *writer
+	cache        *valueCache
 	checkpointer *checkpointer
 	readers      chan *sqliteConn // idle readers; a nil element is a reader that is not open
 	readerGate   *fair.Gate       // lets the sites take turns in using readers
@@ -51,6 +52,7 @@ type sqliteDB struct {
 	serverLock *sqliteConn // the connection that holds the server's lock; nil unless this process serves the file
 }
 
+// openSQLite opens a SQLite file, and creates it if it does not exist.
 func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
@@ -88,17 +90,21 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	return s, nil
 }
 
+// start opens the connections, and starts the writer and the checkpointer.
 func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	conn, err := s.openWriter(ctx)
 	if err != nil {
 		return err
 	}
+	s.cache = &valueCache{open: func() (*sqliteConn, error) {
+		return s.openConn(context.Background(), readerCacheKiB, readerLockWait, true)
+	}}
 	group := maxUpdatesPerCommit
 	if o.SerialCommits {
 		group = 1
 	}
 	s.writer = &writer{
-		db: s.db, open: s.openWriter, conn: conn, file: s.file, stamp: s.stamp, log: s.log, maxJoined: group,
+		db: s.db, open: s.openWriter, conn: conn, cache: s.cache, file: s.file, stamp: s.stamp, log: s.log, maxJoined: group,
 		queue: newWriteQueue(), closed: make(chan struct{}), goroutineDone: make(chan struct{}), now: time.Now,
 	}
 	s.checkpointer = &checkpointer{
@@ -118,9 +124,8 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	return nil
 }
 
-// openWriter opens the writer's connection and switches the database to write-ahead logging. It
-// tries again after a failure, because SQLite does not wait while another process opens the same
-// file.
+// openWriter opens the writer's connection, and makes SQLite use a write-ahead log. It tries again
+// after a failure, because SQLite does not wait while another process opens the same file.
 func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	conn, err := s.openConn(ctx, writerCacheKiB, readerLockWait, false)
 	if err != nil {
@@ -145,6 +150,7 @@ func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	if err == nil {
 		err = conn.runStatement("pragma busy_timeout = " + strconv.FormatInt(writerLockWait.Milliseconds(), 10))
 	}
+	conn.cachedTables = s.db.schema.Cached
 	if err == nil {
 		err = conn.gatherLogWrites()
 	}
@@ -173,6 +179,8 @@ func connPragmas(cache int, busy time.Duration, readOnly bool) []string {
 	return pragmas
 }
 
+// openConn opens a connection. cache is the size of its page cache in KiB, and busy is how long
+// SQLite waits for a lock.
 func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, readOnly bool) (*sqliteConn, error) {
 	if err := s.file.checkNotReplaced(); err != nil {
 		return nil, err
@@ -181,7 +189,7 @@ func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, 
 	if err != nil {
 		return nil, err
 	}
-	conn.interruptible = readOnly
+	conn.interruptible, conn.busyWait = readOnly, busy
 	return conn, nil
 }
 
@@ -212,42 +220,40 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// readCached looks whether any process has written to the database since this connection looked
-// last. If no process has, readCached returns the cached value.
+// readCached returns the cached value, unless a process may have changed it since. Then it calls fn
+// for the value, and caches it.
 func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
-	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
-		if err := conn.dropStaleValues(); err != nil {
-			return true, err
-		}
-		if known, found := conn.cachedValues[key]; found {
-			v = known
-			return false, nil
-		}
-		conn.interruptible = false
-		defer func() { conn.interruptible = true }()
-		tx := &Tx{db: s.db, conn: conn, singleQuery: true}
-		err = tx.run(func(tx *Tx) (err error) {
-			v, err = fn(tx)
-			return err
-		})
-		if err == nil {
-			conn.cacheValue(key, v)
-		}
-		return false, err
-	})
+	if err := s.checkUsable(); err != nil {
+		return nil, err
+	}
+	v, found, header, err := s.cache.find(key)
+	if found || err != nil {
+		return v, err
+	}
+	if err = s.read(ctx, fair.System, func(tx *Tx) (err error) {
+		v, err = fn(tx)
+		return err
+	}); err == nil {
+		s.cache.put(key, v, header)
+	}
 	return v, err
+}
+
+// checkUsable returns an error if the database is closed, or if another program has overwritten it.
+func (s *sqliteDB) checkUsable() error {
+	select {
+	case <-s.shutdown:
+		return errClosed
+	default:
+	}
+	return s.stamp.overwrittenError()
 }
 
 // withReader calls fn with a reader. fn reports whether the reader is broken, so that it is not
 // used again.
 func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteConn) (broken bool, err error)) (err error) {
 	var conn *sqliteConn
-	select {
-	case <-s.shutdown:
-		return errClosed
-	default:
-	}
-	if err := s.stamp.overwrittenError(); err != nil {
+	if err := s.checkUsable(); err != nil {
 		return err
 	}
 	if err := s.readerGate.Enter(ctx, key, 1); err != nil {
@@ -255,11 +261,15 @@ func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteCo
 	}
 	defer s.readerGate.Leave(key, 1)
 	select {
-	case conn = <-s.readers:
-	case <-s.shutdown:
-		return errClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	case conn = <-s.readers: // nearly always, because the gate lets only as many in as there are readers
+	default:
+		select {
+		case conn = <-s.readers:
+		case <-s.shutdown:
+			return errClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	defer func() { s.readers <- conn }()
 	if conn == nil {
@@ -350,6 +360,7 @@ func (s *sqliteDB) close() (err error) {
 		if err = s.stamp.overwrittenError(); err != nil {
 			return
 		}
+		err = s.cache.close()
 		for range sqliteReaders {
 			if conn := <-s.readers; conn != nil {
 				err = errors.Join(err, conn.close())

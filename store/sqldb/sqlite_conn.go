@@ -10,6 +10,7 @@ import (
 	"math"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,42 +23,48 @@ import (
 )
 
 // sqliteConn is one connection with its prepared statements. One goroutine at a time uses it, for
-// one query at a time. It calls SQLite directly. Package database/sql adds locks, a goroutine and
-// conversions to every statement, which cost more than a read by primary key, and the driver below
-// it makes two allocations for each column.
+// one query at a time. It calls SQLite directly, and not through package database/sql, because that
+// adds locks, a goroutine and conversions to every statement. These cost more than a read by
+// primary key. The driver for database/sql also makes two allocations for each column.
 type sqliteConn struct {
 	tls    *libc.TLS
 	handle uintptr // SQLite's handle of the connection; 0 after close
 	stmts  map[string]*sqliteStmt
-	// interruptible means that a statement may be stopped when its context ends. It is never set on
-	// the writer, where stopping one statement would roll back every update that shares the
+	// interruptible says whether a statement is stopped when its context ends. It is false for the
+	// writer, because stopping one statement would roll back every update that shares the
 	// transaction.
 	interruptible bool
-	stoppable     bool // whether stopWithContext was called
-	// isStepping means that SQLite runs a statement. It stays set when SQLite panics; the connection
-	// must not be used after that.
+	stoppable     bool // whether stopWithContext was called, without which no statement can be stopped
+	// isStepping says whether SQLite runs a statement. It stays true when SQLite panics; the
+	// connection must not be used after that.
 	isStepping bool
+
+	busyWait time.Duration // how long a statement waits for the lock of another process; see waitForLock
 
 	args     []driver.Value // the arguments of the statement that is being started
 	texts    uintptr        // memory of SQLite that holds the text of these arguments
 	textSize int            // the size of that memory, in bytes
 	rows     sqliteRows     // the current query
 
-	logBuffer    uintptr        // the memory of gatherLogWrites; 0 unless that was called
-	logIndex     uintptr        // where the index of the write-ahead log is in memory; 0 until findLogIndex has found it
-	header       logHeader      // what the header of that index was when the cached values were read
-	cachedValues map[string]any // values that were read then, by key
+	logBuffer uintptr // the memory of gatherLogWrites; 0 unless that was called
+	logIndex  uintptr // the address of the index of the write-ahead log in memory; 0 until findLogIndex has found it
+
+	// cachedTables has the tables whose rows are in the cache of values; if there are none, all tables
+	// count. changesCached means that a statement may have changed one of them. Only the writer uses
+	// these fields.
+	cachedTables  []string
+	changesCached bool
 }
 
 // keptTextBytes is the largest size of the memory for arguments that a connection keeps after the
 // statement.
 const keptTextBytes = 64 << 10
 
-// sqliteStmt is a prepared statement. argumentNumbers has the number of the argument for each
-// placeholder, counted from 1.
+// sqliteStmt is a prepared statement.
 type sqliteStmt struct {
-	handle          uintptr
-	argumentNumbers []int
+	handle          uintptr // SQLite's handle of the statement
+	argumentNumbers []int   // for each placeholder, the number of its argument, counted from 1
+	changesCached   bool    // whether the statement may change a table of cachedTables
 }
 
 // sqliteError is an error that SQLite has returned.
@@ -68,19 +75,18 @@ type sqliteError struct {
 
 func (e *sqliteError) Error() string { return e.text }
 
-// hasCode reports whether err is an error of SQLite with one of the result codes. An extended code
-// matches its primary code too.
+// hasCode reports whether err contains an error of SQLite with one of the result codes. An extended
+// code matches its primary code too.
 func hasCode(err error, codes ...int32) bool {
-	e, ok := errors.AsType[*sqliteError](err)
-	if !ok {
+	switch e := err.(type) { //nolint:errorlint // this function walks the tree of errors itself, because errors.As finds only the first error of SQLite
+	case nil:
 		return false
+	case *sqliteError:
+		return slices.ContainsFunc(codes, func(code int32) bool { return e.code == code || e.code&0xff == code })
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return hasCode(err, codes...) })
 	}
-	for _, code := range codes {
-		if e.code == code || e.code&0xff == code {
-			return true
-		}
-	}
-	return false
+	return hasCode(errors.Unwrap(err), codes...)
 }
 
 // openSQLiteConn opens a connection and runs the pragmas. path is the absolute path of the file, or a
@@ -104,6 +110,7 @@ func openSQLiteConn(ctx context.Context, path string, pragmas []string) (*sqlite
 	return c, nil
 }
 
+// open opens the connection to the file.
 func (c *sqliteConn) open(path string) error {
 	name, err := libc.CString(path)
 	if err != nil {
@@ -121,6 +128,7 @@ func (c *sqliteConn) open(path string) error {
 	return c.errorOf(code)
 }
 
+// errOutOfMemory is returned if SQLite cannot allocate memory.
 var errOutOfMemory = errors.New("SQLite is out of memory")
 
 // errorOf returns the error for a result code, or nil if the code means success.
@@ -152,6 +160,7 @@ func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Re
 	return driver.RowsAffected(sqlite3.Xsqlite3_changes64(c.tls, c.handle)), nil
 }
 
+// query starts a statement that returns rows.
 func (c *sqliteConn) query(ctx context.Context, query string, args []any) (cursor, error) {
 	rows, err := c.start(ctx, query, args)
 	if err != nil {
@@ -160,8 +169,8 @@ func (c *sqliteConn) query(ctx context.Context, query string, args []any) (curso
 	return rows, nil
 }
 
-// start starts a statement and runs it up to its first row, so that an error of a statement that
-// changes rows does not wait until the caller reads a row.
+// start starts a statement and runs it up to its first row. So if a statement that changes rows
+// fails, the caller gets the error at once, and not only when it reads a row.
 func (c *sqliteConn) start(ctx context.Context, query string, args []any) (*sqliteRows, error) {
 	if !c.interruptible {
 		ctx = nil
@@ -175,6 +184,7 @@ func (c *sqliteConn) start(ctx context.Context, query string, args []any) (*sqli
 	if err := c.bindArguments(stmt, args); err != nil {
 		return nil, err
 	}
+	c.changesCached = c.changesCached || stmt.changesCached
 	r := &c.rows
 	*r = sqliteRows{conn: c, ctx: ctx, stmt: stmt.handle}
 	if ctx != nil {
@@ -188,7 +198,8 @@ func (c *sqliteConn) start(ctx context.Context, query string, args []any) (*sqli
 	return r, nil
 }
 
-// stopInterval is after how many of its steps SQLite asks whether to stop a query.
+// stopInterval is the number of steps of SQLite's virtual machine after which it asks whether to
+// stop a query.
 const stopInterval = 1000
 
 // stoppable has the connections whose queries stop when their contexts end, by their handles.
@@ -203,6 +214,22 @@ func (c *sqliteConn) stopWithContext() {
 	c.stoppable = true
 	stoppable.Store(c.handle, c)
 	sqlite3.Xsqlite3_progress_handler(c.tls, c.handle, stopInterval, functionPointer(isStopped), c.handle)
+	sqlite3.Xsqlite3_busy_handler(c.tls, c.handle, functionPointer(waitForLock), c.handle)
+}
+
+// lockRetryInterval is how long a statement waits before it tries again to get a lock.
+const lockRetryInterval = 2 * time.Millisecond
+
+// waitForLock is SQLite's busy handler of the connections in stoppable. SQLite calls it while another
+// process holds a lock, with the number of earlier calls. It returns 0 to give up: after busyWait, or
+// when the context of the query has ended.
+func waitForLock(tls *libc.TLS, handle uintptr, tries int32) int32 {
+	c, ok := stoppable.Load(handle)
+	if !ok || isStopped(tls, handle) != 0 || time.Duration(tries)*lockRetryInterval >= c.(*sqliteConn).busyWait {
+		return 0
+	}
+	time.Sleep(lockRetryInterval)
+	return 1
 }
 
 // isStopped returns 1 if the context of the connection's query has ended.
@@ -272,10 +299,11 @@ func (c *sqliteConn) bindArguments(stmt *sqliteStmt, args []any) error {
 	return nil
 }
 
-// sqliteStatic tells SQLite that the memory of an argument stays as it is until the statement has ended.
+// sqliteStatic tells SQLite that the memory of an argument does not change before the statement has
+// ended.
 const sqliteStatic = uintptr(0)
 
-// reserveTexts makes room for the text of a statement's arguments.
+// reserveTexts makes sure that c.texts has this size, for the text of a statement's arguments.
 func (c *sqliteConn) reserveTexts(size int) error {
 	if c.texts != 0 && size <= c.textSize {
 		return nil
@@ -289,6 +317,7 @@ func (c *sqliteConn) reserveTexts(size int) error {
 	return nil
 }
 
+// freeTexts frees the memory for the text of arguments.
 func (c *sqliteConn) freeTexts() {
 	libc.Xfree(c.tls, c.texts)
 	c.texts, c.textSize = 0, 0
@@ -302,6 +331,7 @@ func bytesAt(address uintptr, size int) []byte {
 	return unsafe.Slice(at[byte](address), size)
 }
 
+// boolNumber returns 1 for true and 0 for false, as SQLite stores booleans.
 func boolNumber(b bool) int64 {
 	if b {
 		return 1
@@ -309,6 +339,7 @@ func boolNumber(b bool) int64 {
 	return 0
 }
 
+// driverValue converts an argument of a domain's type to one of the types that SQLite can store.
 func driverValue(arg any) (driver.Value, error) {
 	switch arg := arg.(type) {
 	case nil, string, int64, bool, []byte:
@@ -343,10 +374,13 @@ func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.stmts[query] = &sqliteStmt{handle, numbers}
-	return c.stmts[query], nil
+	writes := sqlite3.Xsqlite3_stmt_readonly(c.tls, handle) == 0
+	stmt := &sqliteStmt{handle, numbers, writes && mayChange(query, c.cachedTables)}
+	c.stmts[query] = stmt
+	return stmt, nil
 }
 
+// errSeveralStatements is returned for an SQL text with more than one statement.
 var errSeveralStatements = errors.New("several statements were given at once; run them one by one")
 
 // compile prepares the one statement of an SQL text.
@@ -377,9 +411,9 @@ func (c *sqliteConn) compile(text string) (handle uintptr, err error) {
 	return handle, nil
 }
 
-// replacePlaceholders replaces each placeholder such as $1 by ?. It also returns the number of the
-// argument for each placeholder. SQLite treats $1 as a name, and arguments are bound by the
-// position of the placeholder.
+// replacePlaceholders replaces each placeholder such as $1 by ?, because SQLite treats $1 as a
+// name, not as a number. takes has the number of the argument for each placeholder, in the order of
+// the placeholders.
 func replacePlaceholders(query string) (text string, takes []int) {
 	var b strings.Builder
 	quoted := false
@@ -427,47 +461,26 @@ func (c *sqliteConn) readRow(query string, dest ...any) (err error) {
 	return rows.Scan(dest...)
 }
 
-// dropStaleValues drops the cached values if any process has committed since they were read. The
-// header is read before the values that are cached under it. A commit in between therefore makes
-// the next call drop them.
-func (c *sqliteConn) dropStaleValues() error {
-	if c.logIndex == 0 {
-		if err := c.findLogIndex(); err != nil {
-			return fmt.Errorf("version of the database: %w", err)
-		}
-	}
-	header, err := c.readLogHeader()
-	if err != nil {
-		clear(c.cachedValues)
-		return fmt.Errorf("version of the database: %w", err)
-	}
-	if header != c.header {
-		clear(c.cachedValues)
-		c.header = header
-	}
-	return nil
-}
-
 // logHeader is the header of the index of the write-ahead log. SQLite keeps the index in memory that
 // all processes share, and writes the header before a commit returns. The header has a checksum of
 // the whole log, so it is different after each commit (https://sqlite.org/walformat.html#walidxfmt).
 type logHeader [6]uint64
 
-// readLogHeader reads the header without a lock, as SQLite does at the start of each transaction. If
-// a commit writes the header at the same time, the result is of no commit, and differs from the
-// header of each.
+// readLogHeader reads the header without a lock, as SQLite does at the start of each transaction.
+// If a commit writes the header at the same time, the result is a mixture that differs from the
+// header of every commit.
 //
-// The memory is a file that another program may have shortened, or that the disk may not give back.
-// Reading it then ends the whole process, unless the fault is made a panic. SQLite guards its own
-// reads in the same way.
-func (c *sqliteConn) readLogHeader() (header logHeader, err error) {
+// The memory is a mapped file, which another program may have shortened, or which the disk may fail
+// to read. Reading the memory then ends the whole process, unless the fault is turned into a panic,
+// as here.
+func readLogHeader(logIndex uintptr) (header logHeader, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if recover() != nil {
 			err = &sqliteError{sqlite3.SQLITE_IOERR_IN_PAGE, "the index of the write-ahead log cannot be read"}
 		}
 	}()
-	shared := at[logHeader](c.logIndex)
+	shared := at[logHeader](logIndex)
 	for i := range header {
 		header[i] = atomic.LoadUint64(&shared[i])
 	}
@@ -514,18 +527,9 @@ func (c *sqliteConn) findLogIndex() error {
 	return nil
 }
 
-// maxCachedValues is how many values a connection caches before it drops all of them.
-const maxCachedValues = 1_000
-
-func (c *sqliteConn) cacheValue(key string, v any) {
-	if c.cachedValues == nil || len(c.cachedValues) >= maxCachedValues {
-		c.cachedValues = map[string]any{}
-	}
-	c.cachedValues[key] = v
-}
-
-// checkpoint copies the write-ahead log into the database and returns how many pages the log has
-// and how many of them are copied.
+// checkpoint copies the write-ahead log into the database, as far as the mode of SQLite's
+// wal_checkpoint allows. It returns the number of pages of the log, and how many of them are now
+// copied.
 func (c *sqliteConn) checkpoint(mode string) (pages, copied int, err error) {
 	var busy int
 	err = c.readRow("pragma wal_checkpoint("+mode+")", &busy, &pages, &copied)
@@ -583,10 +587,10 @@ func (c *sqliteConn) close() error {
 type sqliteRows struct {
 	conn    *sqliteConn
 	ctx     context.Context // stops the query when it ends; nil if nothing stops the query
-	stmt    uintptr
-	stepped bool  // whether the statement has already stepped to the row that Next moves to
-	hasRow  bool  // whether the statement stands on a row
-	err     error // the error that ended the query
+	stmt    uintptr         // SQLite's handle of the statement
+	stepped bool            // whether SQLite has already moved to the row that the next call of Next returns
+	hasRow  bool            // whether there is a current row
+	err     error           // the error that ended the query
 }
 
 // step runs the statement up to its next row or its end.
@@ -607,7 +611,7 @@ func (r *sqliteRows) step() {
 	case sqlite3.SQLITE_DONE:
 	default:
 		r.err = r.conn.errorOf(code)
-		if code == sqlite3.SQLITE_INTERRUPT && r.ctx != nil && r.ctx.Err() != nil {
+		if (code == sqlite3.SQLITE_INTERRUPT || code&0xff == sqlite3.SQLITE_BUSY) && r.ctx != nil && r.ctx.Err() != nil {
 			r.err = r.ctx.Err()
 		}
 	}
@@ -694,6 +698,8 @@ func (r *sqliteRows) scanColumn(i int32, dest any) error {
 	return fmt.Errorf("a %T cannot be read into a %T", value, dest)
 }
 
+// assignNumber assigns a number to a variable of a number or boolean type. It returns false for a
+// variable of another type.
 func assignNumber(dest any, value int64) bool {
 	switch d := dest.(type) {
 	case *int64:
@@ -709,8 +715,8 @@ func assignNumber(dest any, value int64) bool {
 }
 
 // assignText assigns a copy of text to a variable of any type whose underlying type is string. It
-// uses reflection, as database/sql does for PostgreSQL, because a list of the domains' string types
-// would soon be incomplete.
+// returns false for a variable of another type. It uses reflection, because a list of the string
+// types of all packages would soon be incomplete.
 func assignText(dest any, text []byte) bool {
 	switch d := dest.(type) {
 	case *string:

@@ -3,6 +3,7 @@ package sqldb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -183,5 +184,46 @@ func TestRestoreOpensTheFirstDatabaseOfAProcess(t *testing.T) {
 	again.Env = append(os.Environ(), "STORE_TEST_RESTORE="+sqliteURL(t))
 	if out, err := again.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestAReaderStopsWaitingForALockWithItsContext asks SQLite's busy handler while a query runs.
+func TestAReaderStopsWaitingForALockWithItsContext(t *testing.T) {
+	t.Parallel()
+	db := newSQLite(t)
+	if err := note(t, db, "a"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err := db.View(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(ctx, "select key from note")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if !tx.WaitsForLock(0) || !tx.WaitsForLock(100) {
+			t.Error("the reader does not wait for a lock")
+		}
+		if tx.WaitsForLock(1 << 20) {
+			t.Error("the reader waits for a lock forever")
+		}
+		cancel()
+		if tx.WaitsForLock(0) {
+			t.Error("the reader still waits for a lock after its caller has gone")
+		}
+		return rows.Close()
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnErrorOfSQLiteIsFoundBehindAnother joins two errors of SQLite, as after a rollback that fails.
+func TestAnErrorOfSQLiteIsFoundBehindAnother(t *testing.T) {
+	t.Parallel()
+	const busy, full = 5, 13
+	err := fmt.Errorf("rollback: %w (after %w)", sqldb.SQLiteError(full), sqldb.SQLiteError(busy))
+	if !sqldb.HasCode(err, busy) || !sqldb.HasCode(errors.Join(err), full) || sqldb.HasCode(err, 1) {
+		t.Errorf("not found in %v", err)
 	}
 }

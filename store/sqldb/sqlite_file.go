@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 )
 
-// resolveLinks returns the path of the file, with symbolic links resolved. The names of the other
-// files of a database (log, lock, key) are made from this path. With unresolved links, two names of
-// one database would lead to two locks.
+// resolveLinks returns the path of a file with symbolic links resolved. The names of the other
+// files of a database (log, lock, key) are made from this path. With unresolved links, a database
+// with two names would have two lock files, and so two servers.
 func resolveLinks(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

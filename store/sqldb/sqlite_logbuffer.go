@@ -8,24 +8,25 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// This file gathers what the writer writes to the write-ahead log. SQLite writes each page of a
-// commit with two calls of the system, one for the header of the page and one for the page. The
-// parts follow each other in the file, so they are written together: before SQLite waits until they
-// are on disk, and before it reads the log or looks at its size.
+// This file gathers the writes of the writer to the write-ahead log, so that they need fewer system
+// calls. SQLite writes each page of a commit with two system calls, one for the header of the page
+// and one for the page. These parts follow each other in the file. So the code in this file keeps
+// them in memory and writes them together: before SQLite waits until they are on disk, and before
+// it reads the log or its size.
 //
 // Only the writer's connection may do this. It commits with "synchronous = full", so SQLite waits
 // for the disk at the end of each commit, and only then tells other connections of the commit.
 
-// logBufferBytes is how much is gathered before it is written. SQLite's method does not write 128 KiB
-// or more at once.
+// logBufferBytes is the largest number of bytes that are gathered. SQLite's own method for writing
+// accepts less than 128 KiB at once.
 const logBufferBytes = 64 << 10
 
 // logBuffer is the memory, owned by SQLite's allocator, that gathers writes to one file. SQLite calls
 // the methods of the file through the first field.
 type logBuffer struct {
 	methods sqlite3.Tsqlite3_io_methods
-	own     *sqlite3.Tsqlite3_io_methods // the methods of SQLite, which write to the file
-	offset  int64                        // where in the file the gathered bytes belong
+	own     *sqlite3.Tsqlite3_io_methods // SQLite's own methods, which write to the file
+	offset  int64                        // the position in the file of the first gathered byte
 	used    int                          // how many bytes are gathered
 	bytes   [logBufferBytes]byte
 }
@@ -75,11 +76,13 @@ func bufferOf(file uintptr) *logBuffer {
 	return at[logBuffer](at[sqlite3.Tsqlite3_file](file).FpMethods)
 }
 
-// functionAt is the inverse of functionPointer.
+// functionAt returns the Go function for a pointer that functionPointer returned, or for a function
+// of SQLite.
 func functionAt[F any](pointer uintptr) F {
 	return *(*F)(unsafe.Pointer(&struct{ f uintptr }{pointer}))
 }
 
+// The types of SQLite's file methods.
 type (
 	moveFunction = func(tls *libc.TLS, file, bytes uintptr, size int32, offset int64) int32 // xRead and xWrite
 	syncFunction = func(tls *libc.TLS, file uintptr, flags int32) int32
@@ -96,6 +99,8 @@ func (b *logBuffer) writeGathered(tls *libc.TLS, file uintptr) int32 {
 	return functionAt[moveFunction](b.own.FxWrite)(tls, file, uintptr(unsafe.Pointer(&b.bytes)), int32(size), b.offset)
 }
 
+// logWrite is the method xWrite: it gathers the bytes, or writes the gathered bytes first if the
+// new ones do not follow them or do not fit.
 func logWrite(tls *libc.TLS, file, bytes uintptr, size int32, offset int64) int32 {
 	b := bufferOf(file)
 	if offset != b.offset+int64(b.used) || b.used+int(size) > logBufferBytes {
@@ -112,6 +117,7 @@ func logWrite(tls *libc.TLS, file, bytes uintptr, size int32, offset int64) int3
 	return sqlite3.SQLITE_OK
 }
 
+// logRead is the method xRead.
 func logRead(tls *libc.TLS, file, bytes uintptr, size int32, offset int64) int32 {
 	b := bufferOf(file)
 	if code := b.writeGathered(tls, file); code != sqlite3.SQLITE_OK {
@@ -120,6 +126,7 @@ func logRead(tls *libc.TLS, file, bytes uintptr, size int32, offset int64) int32
 	return functionAt[moveFunction](b.own.FxRead)(tls, file, bytes, size, offset)
 }
 
+// logSync is the method xSync.
 func logSync(tls *libc.TLS, file uintptr, flags int32) int32 {
 	b := bufferOf(file)
 	if code := b.writeGathered(tls, file); code != sqlite3.SQLITE_OK {
@@ -128,6 +135,7 @@ func logSync(tls *libc.TLS, file uintptr, flags int32) int32 {
 	return functionAt[syncFunction](b.own.FxSync)(tls, file, flags)
 }
 
+// logTruncate is the method xTruncate.
 func logTruncate(tls *libc.TLS, file uintptr, size int64) int32 {
 	b := bufferOf(file)
 	if code := b.writeGathered(tls, file); code != sqlite3.SQLITE_OK {
@@ -136,6 +144,7 @@ func logTruncate(tls *libc.TLS, file uintptr, size int64) int32 {
 	return functionAt[func(*libc.TLS, uintptr, int64) int32](b.own.FxTruncate)(tls, file, size)
 }
 
+// logFileSize is the method xFileSize.
 func logFileSize(tls *libc.TLS, file, size uintptr) int32 {
 	b := bufferOf(file)
 	if code := b.writeGathered(tls, file); code != sqlite3.SQLITE_OK {
@@ -144,7 +153,8 @@ func logFileSize(tls *libc.TLS, file, size uintptr) int32 {
 	return functionAt[func(*libc.TLS, uintptr, uintptr) int32](b.own.FxFileSize)(tls, file, size)
 }
 
-// logClose drops gathered bytes, because they belong to a transaction that was not committed.
+// logClose is the method xClose. It drops gathered bytes, because they belong to a transaction that
+// was not committed.
 func logClose(tls *libc.TLS, file uintptr) int32 {
 	b := bufferOf(file)
 	b.used = 0

@@ -9,11 +9,11 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// This file is the page cache of SQLite's connections (https://sqlite.org/c3ref/pcache_methods2.html).
-// modernc.org/sqlite is compiled so that SQLite's own page cache has one lock for all connections,
-// which every look at a page takes. Readers then run no faster on two processors than on one. Here
-// each connection has a cache of its own, without a lock, because one goroutine at a time uses a
-// connection.
+// This file is the page cache of SQLite's connections
+// (https://sqlite.org/c3ref/pcache_methods2.html). SQLite's own page cache, as modernc.org/sqlite
+// is compiled, has one lock for all connections, and every access to a page takes the lock. So
+// readers would run no faster on two processors than on one. In this file, each connection has a
+// cache of its own, without a lock, because only one goroutine at a time uses a connection.
 //
 // SQLite owns the memory of a cache, so it comes from SQLite's allocator, and pointers to it are of
 // the type uintptr.
@@ -22,10 +22,10 @@ import (
 // of the cache. Pages that SQLite does not use at the moment are in a list, and the oldest of them
 // is reused first.
 type pageCache struct {
-	unused      pageSlot // the ends of the list of unused pages; it must be the first field, because the list links to its address
+	unused      pageSlot // the two ends of the list of unused pages; it must be the first field, because the list refers to it by the address of the cache
 	slotBytes   uintptr  // the size of a slot: a pageSlot, SQLite's own data of the page, and the page
 	extraBytes  uintptr  // the size of SQLite's own data of a page
-	most        int32    // how many pages the cache should hold at most
+	most        int32    // the number of pages that the cache should not exceed
 	pages       int32    // how many pages the cache holds
 	pagesInUse  int32    // how many pages SQLite uses at the moment
 	buckets     uintptr  // an array of lists of slots
@@ -34,10 +34,11 @@ type pageCache struct {
 	dropped     uintptr  // another list of slots without a page, linked by newer; dropUnused makes it
 	blocks      uintptr  // the list of blocks of memory that hold the slots
 	nextSlots   int32    // the number of slots in the next block
-	highest     uint32   // no page has a higher number
+	highest     uint32   // a number that no page in the cache exceeds
+	below       uint32   // a number that no page except the page highest exceeds
 }
 
-// pageSlot is the place of one page in the cache. The first two fields are SQLite's struct
+// pageSlot holds one page of the cache. The first two fields are SQLite's struct
 // sqlite3_pcache_page.
 type pageSlot struct {
 	page  uintptr // the bytes of the page
@@ -53,8 +54,11 @@ const (
 	firstSlots   = 4  // the number of slots in the first block; temporary tables have caches too, and most need few pages
 	mostSlots    = 64 // the largest number of slots in one block
 	pointerBytes = unsafe.Sizeof(uintptr(0))
-	// argumentBytes is the size of one argument of a function with a variable number of arguments, on
-	// every processor. Its address is a multiple of that size.
+	// overrunBytes is the room behind the last page of a block. SQLite may read some bytes behind a
+	// page, and relies on memory being there.
+	overrunBytes = 256
+	// argumentBytes is the size of one argument of a C function with a variable number of
+	// arguments, on every processor. The address of the argument must be a multiple of that size.
 	argumentBytes = 8
 )
 
@@ -102,6 +106,7 @@ func at[T any](address uintptr) *T { return *(**T)(unsafe.Pointer(&address)) }
 // roundUp rounds a size up to a multiple of eight.
 func roundUp(size uintptr) uintptr { return (size + 7) &^ 7 }
 
+// createPageCache is SQLite's method xCreate.
 func createPageCache(tls *libc.TLS, pageBytes, extraBytes, _ int32) uintptr {
 	cache := libc.Xcalloc(tls, 1, libc.Tsize_t(unsafe.Sizeof(pageCache{})))
 	if cache == 0 {
@@ -120,13 +125,15 @@ func createPageCache(tls *libc.TLS, pageBytes, extraBytes, _ int32) uintptr {
 	return cache
 }
 
+// setCacheSize is SQLite's method xCachesize.
 func setCacheSize(_ *libc.TLS, cache uintptr, most int32) { at[pageCache](cache).most = most }
 
+// countPages is SQLite's method xPagecount.
 func countPages(_ *libc.TLS, cache uintptr) int32 { return at[pageCache](cache).pages }
 
-// fetchPage returns the slot of a page. If the cache does not have the page, SQLite says with create
-// what to do: 0 means return nothing, 1 means take a slot if the cache has room, and 2 means take a
-// slot in any case.
+// fetchPage is SQLite's method xFetch: it returns the slot of a page. create says what to do if the
+// cache does not have the page: 0 means to return 0, 1 means to take a slot if the cache is not
+// full, and 2 means to take a slot in any case.
 func fetchPage(tls *libc.TLS, cache uintptr, key uint32, create int32) uintptr {
 	c := at[pageCache](cache)
 	for slot := *c.bucket(key); slot != 0; {
@@ -150,12 +157,22 @@ func fetchPage(tls *libc.TLS, cache uintptr, key uint32, create int32) uintptr {
 	s := at[pageSlot](slot)
 	*at[uintptr](s.extra) = 0 // tells SQLite that the page is new
 	s.key = key
-	c.highest = max(c.highest, key)
+	c.noteNumber(key)
 	bucket := c.bucket(key)
 	s.next, *bucket = *bucket, slot
 	c.pages++
 	c.pagesInUse++
 	return slot
+}
+
+// noteNumber keeps the bounds of the numbers of pages.
+func (c *pageCache) noteNumber(key uint32) {
+	switch {
+	case key > c.highest:
+		c.below, c.highest = c.highest, key
+	case key < c.highest:
+		c.below = max(c.below, key)
+	}
 }
 
 // bucket returns the start of the list that a page is in.
@@ -213,7 +230,7 @@ func (c *pageCache) drop(slot uintptr) {
 
 // addBlock allocates more slots. If there is no memory, it does nothing.
 func (c *pageCache) addBlock(tls *libc.TLS) {
-	block := libc.Xmalloc(tls, libc.Tsize_t(roundUp(pointerBytes)+uintptr(c.nextSlots)*c.slotBytes))
+	block := libc.Xmalloc(tls, libc.Tsize_t(roundUp(pointerBytes)+uintptr(c.nextSlots)*c.slotBytes+overrunBytes))
 	if block == 0 {
 		return
 	}
@@ -248,8 +265,8 @@ func (c *pageCache) addBuckets(tls *libc.TLS) {
 	libc.Xfree(tls, old)
 }
 
-// unpinPage is called when SQLite no longer uses a page. discard means that the cache should not
-// keep it.
+// unpinPage is SQLite's method xUnpin: SQLite no longer uses the page. If discard is not 0, the
+// cache should not keep the page.
 func unpinPage(_ *libc.TLS, cache, slot uintptr, discard int32) {
 	c := at[pageCache](cache)
 	if discard != 0 || c.pages > c.most {
@@ -262,7 +279,8 @@ func unpinPage(_ *libc.TLS, cache, slot uintptr, discard int32) {
 	c.pagesInUse--
 }
 
-// rekeyPage gives a page another number. A page that has that number is dropped.
+// rekeyPage is SQLite's method xRekey: it gives a page another number. A page that already has that
+// number is dropped.
 func rekeyPage(_ *libc.TLS, cache, slot uintptr, _, key uint32) {
 	c := at[pageCache](cache)
 	for other := *c.bucket(key); other != 0; {
@@ -280,7 +298,7 @@ func rekeyPage(_ *libc.TLS, cache, slot uintptr, _, key uint32) {
 	}
 	*link = s.next
 	s.key = key
-	c.highest = max(c.highest, key)
+	c.noteNumber(key)
 	bucket := c.bucket(key)
 	s.next, *bucket = *bucket, slot
 }
@@ -293,13 +311,21 @@ func (c *pageCache) dropAny(slot uintptr) {
 	c.drop(slot)
 }
 
-// truncatePages drops all pages whose number is first or higher.
+// truncatePages is SQLite's method xTruncate: it drops all pages whose number is first or higher.
 func truncatePages(_ *libc.TLS, cache uintptr, first uint32) {
 	c := at[pageCache](cache)
-	if first > c.highest { // as after nearly each commit, when SQLite drops what is behind the end of the file
+	if first > c.highest {
+		return
+	}
+	if first > c.below {
+		// As after nearly each commit, when SQLite drops what is behind the end of the file. In a file of
+		// less than 1 GiB, that is the page of the lock (https://sqlite.org/fileformat.html#the_lock_byte_page).
+		c.dropNumber(c.highest)
+		c.highest = c.below
 		return
 	}
 	c.highest = max(first, 1) - 1
+	c.below = c.highest
 	if first <= 1 && c.pagesInUse == 0 && c.pages > 0 {
 		c.dropUnused(cache)
 		return
@@ -316,8 +342,19 @@ func truncatePages(_ *libc.TLS, cache uintptr, first uint32) {
 	}
 }
 
-// dropUnused drops all pages, of which SQLite uses none. A reader does this after each commit of the
-// writer, so it does not touch the slots, which are spread over the memory.
+// dropNumber drops the page with this number, if the cache has it.
+func (c *pageCache) dropNumber(key uint32) {
+	for slot := *c.bucket(key); slot != 0; slot = at[pageSlot](slot).next {
+		if at[pageSlot](slot).key == key {
+			c.dropAny(slot)
+			return
+		}
+	}
+}
+
+// dropUnused drops all pages. It is called only if SQLite uses none of them. A reader needs this
+// after each commit of the writer. To be fast, dropUnused does not touch the slots, which are
+// spread over the memory.
 func (c *pageCache) dropUnused(cache uintptr) {
 	clear(unsafe.Slice(at[uintptr](c.buckets), c.bucketCount))
 	at[pageSlot](c.unused.older).newer, c.dropped = c.dropped, c.unused.newer
@@ -325,7 +362,7 @@ func (c *pageCache) dropUnused(cache uintptr) {
 	c.pages = 0
 }
 
-// shrinkPageCache drops all pages that SQLite does not use.
+// shrinkPageCache is SQLite's method xShrink: it drops all pages that SQLite does not use.
 func shrinkPageCache(_ *libc.TLS, cache uintptr) {
 	c := at[pageCache](cache)
 	for c.unused.newer != cache {
@@ -333,6 +370,7 @@ func shrinkPageCache(_ *libc.TLS, cache uintptr) {
 	}
 }
 
+// destroyPageCache is SQLite's method xDestroy.
 func destroyPageCache(tls *libc.TLS, cache uintptr) {
 	c := at[pageCache](cache)
 	for block := c.blocks; block != 0; {

@@ -48,11 +48,14 @@ func TestAPageCacheHoldsWhatItShould(t *testing.T) {
 func (m *cacheModel) step(t *testing.T, cache *sqldb.PageCache, rng *rand.Rand) {
 	t.Helper()
 	key := uint32(1 + rng.IntN(3*m.most))
+	if rng.IntN(50) == 0 {
+		key = 1 << 18 // as the page of the lock, which is far behind the others
+	}
 	page, used := m.inUse[key]
 	switch n := rng.IntN(1000); {
 	case n == 0:
-		first := uint32(rng.IntN(3 * m.most))
-		if rng.IntN(2) == 0 { // SQLite drops all pages when it uses none
+		first := uint32(rng.IntN(4 * m.most)) // also behind all pages but the farthest
+		if rng.IntN(2) == 0 {                 // SQLite drops all pages when it uses none
 			first = 1
 			for key, page := range m.inUse {
 				cache.Unpin(page, true)
@@ -65,7 +68,10 @@ func (m *cacheModel) step(t *testing.T, cache *sqldb.PageCache, rng *rand.Rand) 
 				m.drop(key)
 			}
 		}
-	case n == 1:
+	case n < 10:
+		cache.Truncate(3*uint32(m.most) + 1)
+		m.drop(1 << 18)
+	case n == 10:
 		cache.Shrink()
 		for _, key := range slices.Clone(m.unused) {
 			m.drop(key)

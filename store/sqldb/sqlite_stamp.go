@@ -25,15 +25,15 @@ import (
 // adds the pages of the -wal to the wrong file and damages it. SQLite cannot notice this, so a
 // server marks the file with a stamp:
 //
-//	note {old, new} in -stamp ──► write new into the database ──► copy the -wal into the file ──► note {new}
+//	write the note {old, new} ──► write new into the database ──► copy the -wal into the file ──► write the note {new}
 //
 // The stamp is the user_version on the file's first page. It is copied into the file with the other
-// pages of the -wal, before SQLite may restart the -wal. So the stamp in the file is always in the
-// note or in the -wal, even after a crash. But the stamp of an older copy of the file is neither in
-// the note nor in the -wal.
+// pages of the -wal, before SQLite may restart the -wal. The note lists the stamps that the file
+// may have. So the stamp in the file is always in the note or in the -wal, even after a crash. But
+// the stamp of an older copy of the file is neither in the note nor in the -wal.
 //
-// The note is a file in the same folder. If there is no note, or if the note belongs to another
-// -wal, the stamp proves nothing, and the file is accepted.
+// The note is in the file with the name of the database and -stamp at its end. If there is no note,
+// or if the note belongs to another -wal, the stamp proves nothing, and the file is accepted.
 
 // mixedFilesError is returned for a database file whose -wal belongs to another database file.
 type mixedFilesError struct{ path string }
@@ -49,8 +49,8 @@ var errOverwritten = errors.New("another program has overwritten the database fi
 const (
 	// stampInterval is the shortest time between two stamps of a file.
 	stampInterval = checkpointInterval / 2
-	// maxLogRestarts is greater than the number of times that a -wal can have been restarted since
-	// its note was written.
+	// maxLogRestarts is more than how many times a -wal can have been restarted since its note was
+	// written.
 	maxLogRestarts = 1 << 16
 	// noteLength is the length of a note in bytes. The -stamp file has room for two notes.
 	noteLength = 49
@@ -63,6 +63,7 @@ type note struct {
 	logNumber uint32   // the number of the -wal file; 0 means not known
 }
 
+// allowsStamp reports whether the note lists the stamp.
 func (n note) allowsStamp(stamp int32) bool { return stamp == n.stamps[0] || stamp == n.stamps[1] }
 
 // encode returns the note as a line of fixed length with a checksum, so that an incomplete note is
@@ -166,10 +167,10 @@ func (l *logFile) hasStamp(f *os.File, stamp int32) (bool, error) {
 	}
 }
 
-// fileStamp reads the stamp in the database file alone, without its -wal. It reads through SQLite.
-// If it opened and closed the file directly, this process would lose SQLite's locks on the file.
-// While the -wal is being copied, or after a crash during that, pages that page 1 refers to may be
-// missing. writable_schema makes SQLite tolerate that.
+// fileStamp reads the stamp in the database file, without regard to its -wal. It reads through
+// SQLite: if it opened and closed the file directly, this process would lose SQLite's locks on the
+// file. While the -wal is being copied, or after a crash during that, pages that page 1 refers to
+// may be missing. The pragma writable_schema makes SQLite tolerate that.
 func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
 	query := url.Values{"immutable": {"1"}, "mode": {"ro"}}
 	uri := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
@@ -259,7 +260,7 @@ type stamper struct {
 	enabled        bool        // whether this process stamps the file
 	savedNote      note        // the note that is on disk
 	lastStamp      time.Time   // when the file was last stamped, on the machine's clock
-	lastSeen       os.FileInfo // the file's size and times when its stamp was last read
+	lastSeen       os.FileInfo // the size and times of the file when checkStamp last read its stamp
 	overwriteError error       // errOverwritten after the file was overwritten, otherwise nil
 }
 
@@ -278,8 +279,8 @@ func (s *stamper) start() error {
 	return nil
 }
 
-// isDue reports whether this process stamps the file (on), and whether it is time for a new stamp
-// (now).
+// isDue reports whether this process stamps the file at all (on), and whether it is time for a new
+// stamp (now).
 func (s *stamper) isDue() (on, now bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -311,16 +312,16 @@ func (s *stamper) saveNote(stamps [2]int32) error {
 	return nil
 }
 
-// beginStamp writes a note with a new stamp, and then calls write to put the stamp into the
-// database.
+// beginStamp writes a note with the old and a new stamp. Then it calls write to put the new stamp
+// into the database.
 func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error) error {
 	old, err := fileStamp(ctx, s.path)
 	if err != nil {
 		return err
 	}
 	// A stamp that is not in the note comes from another program. That program has either set the
-	// stamp by a regular write, or overwritten the file. In the second case, adopt returns an
-	// error.
+	// stamp by a regular write, or overwritten the file. In the second case, adoptForeignStamp
+	// returns an error.
 	if known := s.newestNote(); known.stamps != [2]int32{} && !known.allowsStamp(old) {
 		if err := s.adoptForeignStamp(old); err != nil {
 			return err
@@ -333,7 +334,7 @@ func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error)
 	return write(next)
 }
 
-// endStamp writes a note with only the new stamp, if the file has that stamp already.
+// endStamp writes a note with only the new stamp, if that stamp has been copied into the file.
 func (s *stamper) endStamp(ctx context.Context) error {
 	now, err := fileStamp(ctx, s.path)
 	if err != nil || now != s.newestNote().stamps[1] {
@@ -380,7 +381,7 @@ func (s *stamper) checkStamp(ctx context.Context) error {
 	return err
 }
 
-// isDamage reports whether SQLite cannot read a file as a database.
+// isDamage reports whether an error of SQLite means that the file is damaged or is not a database.
 func isDamage(err error) bool {
 	return hasCode(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 }

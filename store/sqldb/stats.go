@@ -13,7 +13,7 @@ type Stats struct {
 	WaitingUpdates int        // updates that wait for the writer of a SQLite file
 	Writes         int64      // transactions that have written to the database
 	Unavailable    int64      // transactions that failed because the database was not available
-	Down           bool       // whether the most recent write failed because the database was not available
+	Down           bool       // whether the last write failed because the database was not available
 	FileBytes      int64      // the size of the SQLite file
 	LogBytes       int64      // the size of the SQLite file's write-ahead log
 }

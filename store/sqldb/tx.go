@@ -14,18 +14,18 @@ import (
 // goroutine and until the function returns.
 type Tx struct {
 	db       *DB
-	conn     statements
-	openRows *Rows // the rows of the previous query, if they are not closed yet
-	failed   error // the first statement that failed; it ends the transaction
+	conn     statements // runs the SQL
+	openRows *Rows      // the rows of the previous query, if they are not closed yet
+	failed   error      // the first statement that failed; it ends the transaction
 
-	singleQuery, queryStarted bool // whether only one query is allowed, and whether it was started
+	singleQuery, queryStarted bool // whether only one query is allowed, as in Read; and whether it was started
 	signalsCommit             bool // whether SignalCommit was called
 }
 
 // SignalCommit makes [DB.CommitSignals] signal once this transaction is on disk.
 func (tx *Tx) SignalCommit() { tx.signalsCommit = true }
 
-// statements runs SQL text with $1 placeholders on one connection.
+// statements is a connection that runs SQL with $1 placeholders.
 type statements interface {
 	exec(ctx context.Context, query string, args []any) (sql.Result, error)
 	query(ctx context.Context, query string, args []any) (cursor, error)
@@ -39,6 +39,7 @@ type cursor interface {
 	Close() error
 }
 
+// The errors for a wrong use of a Tx or Rows.
 var (
 	errRowsOpen  = errors.New("a statement was started before the rows of the one before were closed")
 	errNotSingle = errors.New("a read is one query")
@@ -180,8 +181,8 @@ func (r *Rows) Close() error {
 	return r.err
 }
 
-// Appender is a destination for Scan that appends the text of a column to Bytes. A caller that reads
-// many rows saves an allocation for each of them.
+// Appender is a destination for Scan. Scan appends the text of a column to Bytes, which needs no
+// allocation for each row.
 type Appender struct{ Bytes []byte }
 
 // ScanBytes lets pgx scan a column into the Appender.

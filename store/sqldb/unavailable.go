@@ -17,8 +17,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// UnavailableError says that the database cannot work now: it has no room, takes no writes, or
-// cannot be reached. The same request may succeed later.
+// UnavailableError says that the database cannot work now: its disk is full, it accepts no writes,
+// or it cannot be reached. The same request may succeed later.
 type UnavailableError struct{ Err error }
 
 func (e *UnavailableError) Error() string { return "the database is not available: " + e.Err.Error() }
@@ -31,9 +31,9 @@ func (e *UnavailableError) DatabaseUnavailable() bool { return true }
 // errReplaced refuses every write to a file that was removed or replaced while it was open.
 var errReplaced = errors.New("the database file was removed or replaced while it was open: stop this process, put the file in its place, remove the -wal and -shm files of another one, and start again")
 
-// isUnavailable reports whether an error comes from the state of the database and not from the
-// request. For joined errors, one such error is enough. For example, when the disk is full, SQLite
-// may also report that a savepoint does not exist.
+// isUnavailable reports whether an error comes from the state of the database, and not from the
+// request. If several errors are joined, it is enough that one of them does. For example, when the
+// disk is full, SQLite may also report that a savepoint does not exist.
 func isUnavailable(err error) bool {
 	switch e := err.(type) { //nolint:errorlint // this function walks the tree of errors itself
 	case nil:
@@ -61,19 +61,20 @@ func isUnavailable(err error) bool {
 	return err == errReplaced || err == errOverwritten || err == io.ErrUnexpectedEOF || pgconn.SafeToRetry(err) || isUnavailable(errors.Unwrap(err)) //nolint:errorlint // this function walks the tree of errors itself
 }
 
-// health remembers whether the database works, and logs each change once.
+// health records whether the database is available, and logs each change.
 type health struct {
 	log *slog.Logger
 
-	// probe finds out whether the database takes writes. It is called when a transaction succeeds
-	// although the last write failed, because the transaction may have written nothing.
+	// probe finds out whether the database accepts writes again. It is called when a transaction
+	// succeeds after a write has failed. The success alone does not show this, because the
+	// transaction may have written nothing.
 	probe func()
 
 	mu                sync.Mutex
 	writeFailure      error     // why the last write failed, or nil
 	lastProbe         time.Time // when a probe last succeeded, on the machine's clock
 	lastLogged        time.Time // when the last message that the database is down was logged
-	messageSuppressed bool      // whether no message is logged for this outage, because one was logged shortly before
+	messageSuppressed bool      // whether the present failure was not logged, because a message was logged shortly before
 
 	writes, unavailable int64 // how many transactions wrote, and how many ended as unavailable
 
@@ -91,8 +92,8 @@ const (
 	downReportInterval = time.Minute
 )
 
-// recordOutcome records whether a transaction succeeded. If the database was not available, it
-// returns an UnavailableError.
+// recordOutcome records the outcome of a transaction, which is its error, and whether it wrote. It
+// returns the error; if the database was not available, it returns an UnavailableError instead.
 func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error {
 	switch {
 	case err == nil && wrote:
@@ -185,8 +186,7 @@ func identifyFile(path string) (fileIdentity, error) {
 	return fileIdentity{path, info}, err
 }
 
-// checkNotReplaced returns errReplaced if the name now belongs to another file, or if no file has
-// it.
+// checkNotReplaced returns errReplaced if the path now belongs to another file, or to none.
 func (i fileIdentity) checkNotReplaced() error {
 	if i.info == nil {
 		return nil

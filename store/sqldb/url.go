@@ -24,7 +24,8 @@ func ParseURL(text string) (string, error) {
 }
 
 var (
-	// A scheme has at least two letters, because one letter is a drive of Windows.
+	// schemeName matches the scheme of a URL. It has at least two letters, because one letter is a
+	// drive of Windows.
 	schemeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+$`)
 	// connectionParameter matches a parameter of a PostgreSQL connection string that is not a URL.
 	connectionParameter = regexp.MustCompile(`(?i)(^|\s)(host|hostaddr|port|dbname|user|password)\s*=`)

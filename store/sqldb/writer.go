@@ -17,16 +17,16 @@ import (
 const (
 	// maxUpdatesPerCommit is the largest number of updates that can share one commit.
 	maxUpdatesPerCommit = 256
-	// joinTime is how long after the beginning of a commit further updates may join it. The commit
-	// is written earlier if no update is waiting. joinTime is several times as long as a commit
-	// takes.
+	// joinTime is how long after the first update of a commit further updates may join the commit.
+	// If no update is waiting, the commit is written earlier. joinTime is several times as long as
+	// a commit takes.
 	joinTime = 20 * time.Millisecond
-	// gatherTime is how long the writer lets other goroutines run first, so that their updates can
-	// join the commit. On a busy machine the writer would otherwise wait for a processor after
-	// every update that joins.
+	// gatherTime limits how long after the first update of a commit the writer lets other
+	// goroutines run before it commits, so that their updates can join. The limit is short, because
+	// on a busy machine the writer must wait for a processor each time.
 	gatherTime = 2 * time.Millisecond
-	// lockWarning is how long other processes may keep the writer waiting before the log reports
-	// it.
+	// lockWarning is how long other processes may hold the write lock before the writer logs a
+	// warning.
 	lockWarning = 10 * time.Second
 )
 
@@ -40,6 +40,7 @@ type writer struct {
 	db            *DB
 	open          func(context.Context) (*sqliteConn, error) // opens the writer's connection
 	conn          *sqliteConn                                // nil after SQLite has panicked, until the next commit
+	cache         *valueCache
 	file          fileIdentity
 	stamp         *stamper
 	log           *slog.Logger
@@ -49,8 +50,13 @@ type writer struct {
 	goroutineDone chan struct{}     // closed when the writer's goroutine has ended
 	onCommit      func(updates int) // called after each commit with its number of updates
 	restartDue    atomic.Bool       // whether the next commit first restarts the write-ahead log
-	joined        []*queuedUpdate   // the updates of the transaction that is running
+	joined        []*queuedUpdate   // the updates that share the running transaction
 	now           func() time.Time
+
+	// header and usesCache are the results of valueCache.beginCommit for the transaction that is
+	// running.
+	header    logHeader
+	usesCache bool
 }
 
 // queuedUpdate is an update that waits for the writer, or that the writer is running.
@@ -64,19 +70,21 @@ type queuedUpdate struct {
 }
 
 // writeQueue holds the updates that wait for the writer. The keys take turns. Updates with the same
-// key are served in the order of their arrival.
+// key are run in the order of their arrival.
 type writeQueue struct {
 	hasWaiting chan struct{} // holds one element while an update waits
 
 	mu      sync.Mutex
 	waiting map[string][]*queuedUpdate // the waiting updates of each key
-	turns   []string                   // the keys that have waiting updates, in the order in which they are served
+	turns   []string                   // the keys that have waiting updates, in the order of their turns
 }
 
+// newWriteQueue returns an empty queue.
 func newWriteQueue() *writeQueue {
 	return &writeQueue{hasWaiting: make(chan struct{}, 1), waiting: map[string][]*queuedUpdate{}}
 }
 
+// put adds an update to the queue.
 func (q *writeQueue) put(u *queuedUpdate) {
 	q.mu.Lock()
 	if len(q.waiting[u.key]) == 0 {
@@ -125,12 +133,14 @@ func (q *writeQueue) signalWork() {
 	}
 }
 
+// The values of queuedUpdate.state.
 const (
 	writeWaiting   int32 = iota // the writer has not started the update yet
 	writeStarted                // the writer has started the update, and the caller waits for the outcome
 	writeAbandoned              // the caller stopped waiting, because its context ended
 )
 
+// update puts an update into the queue, and waits for its outcome.
 func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -158,9 +168,9 @@ func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) err
 	return u.err
 }
 
-// run serves updates until the writer is closed. If an update's function ends the goroutine
-// (runtime.Goexit, as t.FailNow does), the updates that share its transaction fail, but the writer
-// continues.
+// run runs the updates of the queue until the writer is closed. If an update's function ends the
+// goroutine (runtime.Goexit, as t.FailNow does), the updates that share its transaction fail, but
+// the writer continues.
 func (w *writer) run() {
 	finished := false
 	defer func() {
@@ -206,6 +216,7 @@ func (w *writer) commit() error {
 		return err
 	}
 	began := w.now()
+	w.conn.changesCached = false
 	isOpen, isEmpty := true, true // whether a transaction is open, and whether it has no changes yet
 	for i := 0; i < len(w.joined); i++ {
 		var err error
@@ -236,6 +247,9 @@ func (w *writer) commit() error {
 		if err := w.conn.runStatement("commit"); err != nil {
 			return fmt.Errorf("commit: %w", err)
 		}
+		if w.usesCache && !w.conn.changesCached {
+			w.cache.keepValues(w.header)
+		}
 		w.onCommit(len(w.joined))
 	}
 	w.finishJoined()
@@ -250,7 +264,7 @@ func (w *writer) reopen() (err error) {
 	return err
 }
 
-// finishJoined gives the outcome of each joined update to its caller.
+// finishJoined tells the caller of each joined update its outcome.
 func (w *writer) finishJoined() {
 	for i, u := range w.joined {
 		close(u.done)
@@ -266,6 +280,9 @@ func (w *writer) begin() error {
 	warn := time.Now().Add(lockWarning)
 	for {
 		err := w.conn.runStatement("begin immediate")
+		if err == nil {
+			w.header, w.usesCache = w.cache.beginCommit()
+		}
 		if !isBusy(err) {
 			return err
 		}
@@ -279,10 +296,11 @@ func (w *writer) begin() error {
 	}
 }
 
+// isWaiting reports whether the caller still waits and the update has not started.
 func (u *queuedUpdate) isWaiting() bool { return u.state.Load() == writeWaiting }
 
-// hasStarted reports whether the update runs now. It does not run if its caller has stopped waiting,
-// or if its context has ended.
+// hasStarted marks a waiting update as started, and reports whether it must run now. It must not
+// run if its caller has stopped waiting, or if its context has ended.
 func (u *queuedUpdate) hasStarted() bool {
 	if !u.state.CompareAndSwap(writeWaiting, writeStarted) {
 		return false
@@ -291,10 +309,10 @@ func (u *queuedUpdate) hasStarted() bool {
 	return u.err == nil
 }
 
-// runFirst runs an update in a transaction without changes. So it needs no savepoint, for which
-// SQLite would copy each page before its first change. If the update fails, runFirst ends the
-// transaction. isOpen reports whether the transaction is still open, and isEmpty whether it has no
-// changes. runFirst returns an error only if the transaction could not be ended.
+// runFirst runs an update in a transaction that has no changes yet. So the update needs no
+// savepoint, for which SQLite would copy each page before its first change. If the update fails,
+// runFirst rolls back the transaction. isOpen reports whether the transaction is still open, and
+// isEmpty whether it still has no changes. runFirst returns an error only if rolling back failed.
 func (w *writer) runFirst(u *queuedUpdate) (isOpen, isEmpty bool, err error) {
 	if !u.hasStarted() {
 		return true, true, nil
@@ -317,8 +335,8 @@ func (u *queuedUpdate) panicked() error {
 	return err
 }
 
-// rollBack undoes the changes of a failed update. It fails if SQLite has rolled back the whole
-// transaction, because the disk is full or fails.
+// rollBack undoes the changes of a failed update with this statement. It returns an error if SQLite
+// has already rolled back the whole transaction, because the disk is full or fails.
 func (w *writer) rollBack(statement string, u *queuedUpdate) error {
 	if err := w.conn.runStatement(statement); err != nil {
 		err = fmt.Errorf("%w (after %w)", err, u.err)
@@ -367,15 +385,16 @@ func (w *writer) abandon(err error) {
 	switch {
 	case w.conn == nil:
 	case w.conn.isStepping:
-		// Whatever SQLite has changed in memory may be incomplete. Closing the connection drops it.
+		// The changes that SQLite has made in memory may be incomplete. Closing the connection
+		// drops them.
 		w.log.Error("SQLite has panicked: the writer's connection is replaced", "error", err)
 		if e := w.conn.closeAfterPanic(); e != nil {
 			w.log.Error("replace the writer's connection", "error", e)
 		}
 		w.conn = nil
 	default:
-		// The rollback fails if there is no transaction, because none began or SQLite has rolled it
-		// back.
+		// The rollback fails if there is no transaction: none has begun, or SQLite has already
+		// rolled it back.
 		if e := w.conn.runStatement("rollback"); e != nil {
 			w.log.Debug("roll back", "error", e)
 		}
@@ -389,8 +408,8 @@ func (w *writer) abandon(err error) {
 	w.finishJoined()
 }
 
-// restartLog restarts a write-ahead log that has grown long because writers never pause. If a
-// reader still needs the log, restartLog does nothing.
+// restartLog makes SQLite restart a write-ahead log that has grown long, because there was never a
+// moment without writes. If a reader still needs the log, restartLog does nothing.
 func (w *writer) restartLog() {
 	if w.conn == nil || !w.restartDue.CompareAndSwap(true, false) {
 		return
@@ -414,7 +433,7 @@ type checkpointer struct {
 	stamp         *stamper
 	log           *slog.Logger
 	updates       atomic.Int64  // updates since the last checkpoint
-	copyDue       chan struct{} // has an element when the log should be copied
+	copyDue       chan struct{} // has an element when the log should be copied before the next checkpointInterval
 	stop          chan struct{} // closed by the method close
 	goroutineDone chan struct{} // closed when the goroutine has ended
 	warnPages     int           // when the log has this many pages, a warning is logged
@@ -441,6 +460,7 @@ func (c *checkpointer) countUpdates(updates int) {
 	}
 }
 
+// run copies the log regularly, until the checkpointer is closed.
 func (c *checkpointer) run() {
 	defer close(c.goroutineDone)
 	tick := time.NewTicker(checkpointInterval)
@@ -528,8 +548,8 @@ func (c *checkpointer) writeStamp(stamp int32) error {
 	return err
 }
 
-// logGrowth logs once that the log has grown because a program still reads it, and once that the
-// log was restarted.
+// logGrowth writes a warning when the log has grown long because a program still reads it, and a
+// message when the log was restarted after that.
 func (c *checkpointer) logGrowth(pages, copied int) {
 	switch {
 	case !c.warned && pages > c.warnPages && copied < pages:
@@ -541,6 +561,7 @@ func (c *checkpointer) logGrowth(pages, copied int) {
 	}
 }
 
+// close ends the goroutine and waits for its end.
 func (c *checkpointer) close() {
 	close(c.stop)
 	<-c.goroutineDone

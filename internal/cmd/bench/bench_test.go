@@ -331,7 +331,7 @@ func TestASlowAnswerHoldsNoOtherRequestUp(t *testing.T) {
 		requests[i] = []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
 	var answered atomic.Int64
-	got, err := sendAtRate(t.Context(), s.Listener.Addr().String(), 1000, requests, func(int, []byte) error {
+	got, err := sendAtRate(t.Context(), s.Listener.Addr().String(), 64, 1000, requests, func(int, []byte) error {
 		if answered.Add(1) == 99 {
 			waiting.Done()
 		}
@@ -382,7 +382,7 @@ func TestQuickRunMeasuresEverything(t *testing.T) {
 	for _, want := range []string{
 		"go run ./internal/cmd/bench -quick=true", "## What holds", "| empty net/http handler |", "0 were not measured", "The 19 rows", "requests sent: 1 |", "load generator",
 		"| SQLite, sign-ins alone |", "| SQLite, sign-ins beside SCIM |", "| SQLite, SCIM beside sign-ins |", "the directory's end", "### Cycles, SQLite", "### The engine, SQLite", "2 idle jobs, share of a processor", "4 groups with 12 memberships × the load generator's rate",
-		"one member of a group of 50 × one of a group of ten, processor time", "what a target allows that allows 20 requests a second", "while an initial cycle of 50 runs", "SQLite, durable writes, 50 users", "POST, one commit per request", "POST's rows written by the bare store",
+		"a quarter each", "requests a second", "| 1,000 |", "one member of a group of 50 × one of a group of ten, processor time", "what a target allows that allows 20 requests a second", "while an initial cycle of 50 runs", "SQLite, durable writes, 50 users", "POST, one commit per request", "POST's rows written by the bare store",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the result lacks %q", want)

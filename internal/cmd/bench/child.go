@@ -37,15 +37,15 @@ const (
 
 // childOptions are the values of a child's flags.
 type childOptions struct {
-	kind     string
-	database string
-	serial   bool // whether the server commits each request separately, not several requests together
+	kind     string // one of the kinds of child processes; empty if this process is no child
+	database string // the database, as the flag --database of rollcall takes it
+	serial   bool   // whether the server commits each request separately, not several requests together
 }
 
 // emptyAnswer is the body that the empty handler sends. It has 17 bytes.
 const emptyAnswer = `{"status":"okay"}`
 
-// runChild serves until ctx ends or the parent closes standard input.
+// runChild runs a child: it serves until ctx ends or the parent closes standard input.
 func runChild(ctx context.Context, o childOptions, stdin io.Reader, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -54,7 +54,7 @@ func runChild(ctx context.Context, o childOptions, stdin io.Reader, stderr io.Wr
 		cancel()
 	}()
 	if o.kind == childEmpty {
-		return listen(ctx, http.HandlerFunc(answerEmpty), stderr)
+		return serveOnFreePort(ctx, http.HandlerFunc(answerEmpty), stderr)
 	}
 	db, err := store.Open(ctx, o.database, store.Options{SerialCommits: o.serial})
 	if err != nil {
@@ -71,13 +71,14 @@ func runChild(ctx context.Context, o childOptions, stdin io.Reader, stderr io.Wr
 	return errors.Join(err, db.Close())
 }
 
+// answerEmpty is the empty handler. It sends emptyAnswer.
 func answerEmpty(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/scim+json")
 	io.WriteString(w, emptyAnswer) //nolint:errcheck // an error means that the client has gone
 }
 
-// listen serves h on a free port and logs the address.
-func listen(ctx context.Context, h http.Handler, stderr io.Writer) error {
+// serveOnFreePort serves h on a free port, and logs the address.
+func serveOnFreePort(ctx context.Context, h http.Handler, stderr io.Writer) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -92,12 +93,13 @@ func listen(ctx context.Context, h http.Handler, stderr io.Writer) error {
 	return nil
 }
 
-// newDomains returns the sites and the rosters, which SCIM needs, on one database.
+// newDomains returns the sites and the rosters of a database.
 func newDomains(db *store.DB) (*site.Sites, *roster.Rosters) {
 	return &site.Sites{Store: &store.Sites{DB: db}, Now: time.Now, NewID: randomID},
 		&roster.Rosters{Store: &store.Rosters{DB: db}, Now: time.Now, NewID: roster.NewID}
 }
 
+// randomID returns a random id of 32 hexadecimal digits.
 func randomID() string {
 	var b [16]byte
 	rand.Read(b[:]) // rand.Read never returns an error
@@ -119,27 +121,28 @@ func serveSCIM(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	mux.Handle("/debug/pprof/allocs", pprof.Handler("allocs"))
 	flushed := make(chan error, 1)
 	go func() { flushed <- requests.Run(ctx) }()
-	err := listen(ctx, web.Front{Log: log, Now: time.Now}.Handler(h.Before(mux)), stderr)
+	err := serveOnFreePort(ctx, web.Front{Log: log, Now: time.Now}.Handler(h.Before(mux)), stderr)
 	if ctx.Err() != nil {
 		err = errors.Join(err, <-flushed)
 	}
 	return err
 }
 
-// storeResult is the response of serveStore.
+// storeResult is the body of an answer of serveStore.
 type storeResult struct {
-	Requests int
-	Elapsed  time.Duration
+	Requests int           // how many users were written
+	Elapsed  time.Duration // how long that took
 }
 
-// serveStore answers each request after it has written rows for the time that the request names. It
-// writes the same rows as the creation of a user, as fast as the store can.
+// serveStore serves requests that start writes: a request names a number of clients and a time. The
+// clients write users for this time, as fast as the store can. Each user has the same rows as after
+// a POST.
 func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	w, err := newWriter(ctx, db)
 	if err != nil {
 		return err
 	}
-	return listen(ctx, http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+	return serveOnFreePort(ctx, http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		clients, err := strconv.Atoi(r.URL.Query().Get("clients"))
 		if err == nil {
 			var d time.Duration
@@ -156,18 +159,18 @@ func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	}), stderr)
 }
 
-// writer writes the rows of a create, without HTTP. One update writes the user, its value rows and
-// the event. A second update writes the row of the request log and the token's last use.
+// writer writes the rows that a POST of a user writes, without HTTP.
 type writer struct {
-	sites   *store.Sites
-	rosters *store.Rosters
-	site    site.Site
-	token   site.Token
-	sample  roster.Record // the user that each write stores again, with another id and user name
-	runName string        // part of every user name, so that names differ from those of earlier processes
-	count   atomic.Int64  // how many users were written so far
+	sites   *store.Sites   // stores the sites
+	rosters *store.Rosters // stores the users
+	site    site.Site      // the site to which the users belong
+	token   site.Token     // a token of the site, which the rows of the request log name
+	sample  roster.Record  // the user that each write stores again, with another id and user name
+	runName string         // part of every user name, so that names differ from those of earlier processes
+	count   atomic.Int64   // how many users were written so far
 }
 
+// newWriter returns a writer for the site in the database.
 func newWriter(ctx context.Context, db *store.DB) (*writer, error) {
 	sites, rosters := newDomains(db)
 	w := &writer{sites: &store.Sites{DB: db}, rosters: &store.Rosters{DB: db}, runName: randomID()[:8]}
@@ -210,7 +213,8 @@ func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Reco
 	return rec, err
 }
 
-// writeFor lets the clients write users for the time d, and returns how many they wrote.
+// writeFor lets a number of clients write users at once for the time d. It returns how many users
+// they wrote.
 func (w *writer) writeFor(ctx context.Context, clients int, d time.Duration) (storeResult, error) {
 	errs := make([]error, clients)
 	var done atomic.Int64
@@ -229,6 +233,7 @@ func (w *writer) writeFor(ctx context.Context, clients int, d time.Duration) (st
 	return storeResult{Requests: int(done.Load()), Elapsed: time.Since(start)}, errors.Join(errs...)
 }
 
+// writeOnce writes one user, with its event and its row of the request log, in one transaction.
 func (w *writer) writeOnce(ctx context.Context) error {
 	rec := w.sample
 	rec.ID = randomID()
@@ -253,7 +258,7 @@ func (w *writer) writeOnce(ctx context.Context) error {
 }
 
 // copyDatabase copies the file of a closed SQLite database and waits until the copy is on disk.
-// Otherwise a later write-back of the copy would disturb the measured commits.
+// Otherwise the system would write the copy to disk later, and disturb the measured commits.
 func copyDatabase(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {

@@ -20,14 +20,15 @@ import (
 // does as little as possible. It sends prepared bytes, and reads only the status and the body of a
 // response.
 type conn struct {
-	network net.Conn
-	reader  *bufio.Reader
-	body    []byte // the body of the last answer
+	network net.Conn      // the TCP connection
+	reader  *bufio.Reader // reads from network
+	body    []byte        // the body of the last answer
 }
 
 // answerLimit is how long one response may take.
 const answerLimit = 90 * time.Second
 
+// dial opens a connection to a server.
 func dial(ctx context.Context, addr string) (*conn, error) {
 	c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -60,11 +61,14 @@ func (c *conn) send(request []byte) (status int, body []byte, err error) {
 	return status, c.body, err
 }
 
+// The beginnings of the header lines that readHead looks for.
 var (
 	contentLength    = []byte("Content-Length:")
 	transferEncoding = []byte("Transfer-Encoding:")
 )
 
+// readHead reads the status line and the headers of a response. length is the length of its body,
+// unless the body is chunked.
 func (c *conn) readHead() (status, length int, chunked bool, err error) {
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {
@@ -101,6 +105,7 @@ func (c *conn) readHead() (status, length int, chunked bool, err error) {
 	return status, length, chunked, nil
 }
 
+// headerValue returns the value of a header line if the line has this name.
 func headerValue(line, name []byte) (value []byte, found bool) {
 	if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], name) {
 		return nil, false
@@ -118,19 +123,20 @@ func (c *conn) readChunks() ([]byte, error) {
 	return body, err
 }
 
+// close closes the connection.
 func (c *conn) close() { c.network.Close() }
 
-// load describes the requests that clients send. buildRequest builds the next request in buf, and
-// checkResponse checks its response.
+// load describes the requests that clients send to a server.
 type load struct {
-	addr          string
-	clients       int
+	addr    string // the address of the server
+	clients int    // how many clients send requests at the same time, each over its own connection
+	// buildRequest builds the next request of a client in buf. worker is the number of the client.
 	buildRequest  func(worker int, rng *rand.Rand, buf []byte) []byte
-	checkResponse func(status int, body []byte) error
+	checkResponse func(status int, body []byte) error // returns an error if a response is wrong
 }
 
-// runFor sends requests for the time d and returns the number of responses. It opens the
-// connections before the clock starts.
+// runFor lets the clients send requests for the time d, and returns the number of responses. It
+// opens the connections before the time starts.
 func (l load) runFor(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error) {
 	var until atomic.Int64
 	done, elapsed, err := onEachConnection(ctx, l.addr, l.clients, func() { until.Store(time.Now().Add(d).UnixNano()) },

@@ -19,42 +19,47 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// contenderModule is a Go module with a server on elimity-com/scim, the fastest of the servers of
-// other projects that were measured. It keeps everything in memory and writes nothing.
+// rivalModule is a Go module with the rival: a server on elimity-com/scim, the fastest of the
+// servers of other projects that were measured. It keeps everything in memory and writes nothing.
 //
 //go:embed contender.txtar
-var contenderModule []byte
+var rivalModule []byte
 
 const (
-	contenderLibrary = "github.com/elimity-com/scim"
-	contenderToken   = "contender" // the server listens only on this machine and only during a run
-	comparedMembers  = 5_000       // the size of the group that is read with its members
+	rivalLibrary   = "github.com/elimity-com/scim" // the library that the rival uses
+	rivalToken     = "contender"                   // the token of the rival, which listens only on this machine and only during a run
+	rivalGroupSize = 5_000                         // the size of the group that is read with its members from both servers
+
+	// longerRounds is how many times as long as usual a round of this part is. The rival keeps
+	// gigabytes, and collects its garbage only every few seconds. In short rounds, most would have no
+	// collection and some would have little else.
+	longerRounds = 5
 )
 
-// buildContender builds the server on elimity-com/scim. It returns a foreign.Missing error if the
-// library cannot be downloaded.
-func (b *bench) buildContender(ctx context.Context) (program, version string, err error) {
+// buildRival builds the rival. It returns a foreign.Missing error if the library cannot be
+// downloaded.
+func (b *bench) buildRival(ctx context.Context) (program, version string, err error) {
 	dir := filepath.Join(b.dir, "contender")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", "", err
 	}
-	for _, f := range txtar.Parse(contenderModule).Files {
+	for _, f := range txtar.Parse(rivalModule).Files {
 		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
 			return "", "", err
 		}
 	}
 	program = filepath.Join(dir, "contender")
 	if _, _, err := foreign.Run(ctx, foreign.InstallLimit, nil, "go", "build", "-C", dir, "-o", program, "."); err != nil {
-		return "", "", foreign.NewMissing("go does not build the server on %s: %v", contenderLibrary, err)
+		return "", "", foreign.NewMissing("go does not build the server on %s: %v", rivalLibrary, err)
 	}
-	out, _, err := foreign.Run(ctx, foreign.RunLimit, nil, "go", "list", "-C", dir, "-m", "-f", "{{.Version}}", contenderLibrary)
+	out, _, err := foreign.Run(ctx, foreign.RunLimit, nil, "go", "list", "-C", dir, "-m", "-f", "{{.Version}}", rivalLibrary)
 	return program, strings.TrimSpace(string(out)), err
 }
 
-// measureContender measures the largest site beside a server on elimity-com/scim with the same
-// people and groups, in turns.
-func (b *bench) measureContender(ctx context.Context, w *runningSites, s *section) (err error) {
-	program, version, err := b.buildContender(ctx)
+// measureRival measures the largest site beside the rival, which has the same people and groups.
+// The two servers take turns.
+func (b *bench) measureRival(ctx context.Context, w *runningSites, s *section) (err error) {
+	program, version, err := b.buildRival(ctx)
 	var missing foreign.Missing
 	if errors.As(err, &missing) {
 		s.Note = "Not measured: " + missing.Message
@@ -63,19 +68,19 @@ func (b *bench) measureContender(ctx context.Context, w *runningSites, s *sectio
 	if err != nil {
 		return err
 	}
-	s.Note = "It is " + contenderLibrary + " " + version + "."
-	rivalServer, err := b.start(ctx, "contender", program, contenderToken, scimPath)
+	s.Note = fmt.Sprintf("It is %s %s. Rounds are %d times as long here, so that each has its share of the contender's garbage collections.", rivalLibrary, version, longerRounds)
+	rivalServer, err := b.start(ctx, "contender", program, rivalToken, scimPath)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.stop(rivalServer)) }()
 	own := side{w.largest(), w.servers[len(w.servers)-1], group{}}
-	rival := side{&population{token: contenderToken}, rivalServer, group{}}
+	rival := side{&population{token: rivalToken}, rivalServer, group{}}
 	if err := rival.site.fill(ctx, rivalServer.addr, own.site.users()); err != nil {
 		return err
 	}
 	for _, end := range []*side{&own, &rival} {
-		if end.group, err = end.site.newGroup(ctx, end.server.addr, "Compared", end.site.ids[:min(comparedMembers, len(end.site.ids))]); err != nil {
+		if end.group, err = end.site.newGroup(ctx, end.server.addr, "Compared", end.site.ids[:min(rivalGroupSize, len(end.site.ids))]); err != nil {
 			return err
 		}
 	}
@@ -83,20 +88,24 @@ func (b *bench) measureContender(ctx context.Context, w *runningSites, s *sectio
 	if err := compareSides(ctx, own, rival); err != nil {
 		return fmt.Errorf("the answers differ: %w", err)
 	}
-	if err := b.addContenderRows(ctx, s, own, rival); err != nil {
+	if err := b.addRivalRows(ctx, s, own, rival); err != nil {
 		return err
 	}
-	return b.interleave(ctx, s.Rows...)
+	longer := *b
+	longer.roundDuration *= longerRounds
+	return longer.interleave(ctx, s.Rows...)
 }
 
-// side is one of the two servers, with its people and the group that is read with its members.
+// side is one of the two compared servers, Rollcall or the rival, with its people and the group
+// that is read with its members.
 type side struct {
 	site   *population
 	server *server
 	group  group
 }
 
-func (b *bench) addContenderRows(ctx context.Context, s *section, own, rival side) error {
+// addRivalRows adds the rows of both servers, and the claims that compare them.
+func (b *bench) addRivalRows(ctx context.Context, s *section, own, rival side) error {
 	var last atomic.Int64
 	last.Store(int64(2 * (own.site.users() + ungroupedUsers)))
 	number := func() int { return int(last.Add(1)) }
@@ -156,7 +165,8 @@ func (b *bench) addContenderRows(ctx context.Context, s *section, own, rival sid
 	return err
 }
 
-// get sends a GET and returns the body.
+// get sends a GET to the server and returns the body. target is the path below the SCIM address,
+// with the query.
 func (e side) get(ctx context.Context, target string) ([]byte, error) {
 	c, err := dial(ctx, e.server.addr)
 	if err != nil {
@@ -170,12 +180,13 @@ func (e side) get(ctx context.Context, target string) ([]byte, error) {
 	return body, err
 }
 
+// answerBytes returns the size of the answer to a GET, in bytes.
 func (e side) answerBytes(ctx context.Context, target string) (int, error) {
 	body, err := e.get(ctx, target)
 	return len(body), err
 }
 
-// remove deletes a resource.
+// remove deletes a resource. target is its path below the SCIM address.
 func (s *population) remove(ctx context.Context, addr, target string) error {
 	c, err := dial(ctx, addr)
 	if err != nil {
@@ -189,8 +200,8 @@ func (s *population) remove(ctx context.Context, addr, target string) error {
 	return err
 }
 
-// compareSides returns an error if the two servers answer with different content: for a user, a
-// search, a page, and the members of the group.
+// compareSides returns an error if the two servers answer with different content. It compares
+// single users, the results of searches, a page, and the members of the group.
 func compareSides(ctx context.Context, own, rival side) error {
 	for _, i := range []int{0, own.site.users() / 2, own.site.users() - 1} {
 		name := personOf(i).userName()
@@ -239,8 +250,8 @@ func compareSides(ctx context.Context, own, rival side) error {
 	return nil
 }
 
-// users returns the users in an answer, without what a server makes itself: id, meta, groups and the
-// order of schemas.
+// users returns the users in an answer, without the values that a server makes itself: id, meta,
+// groups and schemas.
 func (e side) users(ctx context.Context, target string) ([]map[string]any, error) {
 	body, err := e.get(ctx, target)
 	if err != nil {

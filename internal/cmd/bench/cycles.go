@@ -16,23 +16,24 @@ import (
 )
 
 const (
-	directoryName = "contoso"
-	appName       = "Bench"
-	cycleLimit    = 20 * time.Minute
+	directoryName = "contoso"        // the name of the directory
+	appName       = "Bench"          // the name of the application
+	cycleLimit    = 20 * time.Minute // how long a cycle may take
 
-	// maxCycleRounds limits the rounds of whole cycles, which take minutes.
+	// maxCycleRounds is the largest number of rounds with whole cycles, which take minutes.
 	maxCycleRounds = 3
 )
 
-// measureCycles measures two contenders in turn, on one kind of database. One is a directory that
-// provisions its users into a site. The other is a load generator that sends the same requests to
-// another site. Each has its own database, and every round starts with new databases.
+// measureCycles measures two contenders, which take turns, on one kind of database. One is a
+// directory that provisions its users into a site. The other is a load generator that sends the
+// same requests to another site. Each has its own database, and every round starts with new
+// databases.
 func (b *bench) measureCycles(ctx context.Context, c *cycleReport) error {
 	e, err := b.newEnds(ctx, c.Kind, "cycle", b.cyclePeople)
 	if err != nil {
 		return err
 	}
-	var bodies []newcomer
+	var bodies []userRequests
 	for round := range min(b.rounds, maxCycleRounds) {
 		did, err := e.runCycleRound(ctx, round)
 		if err != nil {
@@ -54,16 +55,16 @@ func (b *bench) measureCycles(ctx context.Context, c *cycleReport) error {
 	return nil
 }
 
-// bothEnds holds the two ends of provisioning before anybody is provisioned: a site without people,
-// and a directory with an application to which everyone is assigned. Each has its own database.
+// bothEnds holds the two ends of provisioning before anyone is provisioned: a site without people,
+// and a directory with an application to which everyone is assigned. Each end has its own database.
 type bothEnds struct {
 	*bench
-	name        string // the beginning of the names of all databases
-	sites       *storage
-	directories *storage
-	site        *population
-	directory   string // the URL of the directory's database
-	secretFile  string // a file with the site's token
+	name        string      // the beginning of the names of all databases
+	sites       *storage    // makes the databases with the site
+	directories *storage    // makes the databases with the directory
+	site        *population // the site without people, in its first database
+	directory   string      // the URL of the directory's first database
+	secretFile  string      // a file with the site's token
 }
 
 // newEnds creates both ends of provisioning: the site, and the directory with n people.
@@ -92,7 +93,7 @@ func (b *bench) newEnds(ctx context.Context, kind, name string, n int) (*bothEnd
 	return e, b.newDirectory(ctx, e.directory, n)
 }
 
-// copySite returns a copy of the site in a database of its own.
+// copySite returns a copy of the site, in a new database with this name.
 func (e *bothEnds) copySite(ctx context.Context, name string) (*population, error) {
 	site := *e.site
 	var err error
@@ -100,7 +101,8 @@ func (e *bothEnds) copySite(ctx context.Context, name string) (*population, erro
 	return &site, err
 }
 
-// connect sets the application's Tenant URL and Secret Token, and switches provisioning on.
+// connect sets the Tenant URL and the Secret Token of the application in a database of the
+// directory, and switches provisioning on. targetAddr is the address of the site.
 func (e *bothEnds) connect(ctx context.Context, directory, targetAddr string) error {
 	_, err := e.runRollcall(ctx, directory, "app", "set", directoryName, appName, "--tenant-url", "http://"+targetAddr+scimPath,
 		"--secret-token-file", e.secretFile, "--actions", "create,update,delete", "--scope", "assigned", "--start")
@@ -133,12 +135,12 @@ func (b *bench) newDirectory(ctx context.Context, database string, n int) error 
 
 // cycleResult is the result of one round of provisioning.
 type cycleResult struct {
-	initial              sample        // the figures of the initial cycle; Requests is the number of people, CPU the processor time of the process with the directory
-	siteCPU              time.Duration // the processor time of the process with the site during the initial cycle
-	idleTime             time.Duration // how long the cycle without changes took
-	idleRequests         int           // how many requests the cycle without changes sent to the site
-	sitePeak, sourcePeak int64         // the peak memory of the site's process and of the directory's process, in bytes
-	users                []newcomer    // the requests that create the users that the site has after the round
+	initial              sample         // the figures of the initial cycle; Requests is the number of people, CPU the processor time of the process with the directory
+	siteCPU              time.Duration  // the processor time of the process with the site during the initial cycle
+	idleTime             time.Duration  // how long the cycle without changes took
+	idleRequests         int            // how many requests the cycle without changes sent to the site
+	sitePeak, sourcePeak int64          // the peak memory of the site's process and of the directory's process, in bytes
+	users                []userRequests // the requests that create the users of the site; only after the first round
 }
 
 // runCycleRound provisions everyone into a fresh site, and then runs a second cycle without
@@ -188,7 +190,7 @@ func (e *bothEnds) runCycleRound(ctx context.Context, round int) (did cycleResul
 	did.sitePeak, errs[0] = target.peakMemory()
 	did.sourcePeak, errs[1] = engine.peakMemory()
 	if round == 0 {
-		did.users, errs[2] = site.listNewcomers(ctx, target.addr)
+		did.users, errs[2] = site.listUserRequests(ctx, target.addr)
 	}
 	errs[3] = e.stop(engine)
 	errs[4] = e.stop(target)
@@ -272,16 +274,17 @@ func (b *bench) runCycle(ctx context.Context, database string) (out string, err 
 	}
 }
 
-// newcomer holds the two requests for one user: the lookup and the create.
-type newcomer struct {
-	lookup string
-	body   []byte
+// userRequests holds the two requests with which the engine provisions one user: the lookup and the
+// create.
+type userRequests struct {
+	lookup string // the path of the lookup
+	body   []byte // the body of the create
 }
 
-// listNewcomers reads all users except the administrator and returns the requests that look up and
-// create these users.
-func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer, error) {
-	var users []newcomer
+// listUserRequests reads all users of the site except the administrator. It returns the requests
+// that look up and create these users.
+func (s *population) listUserRequests(ctx context.Context, addr string) ([]userRequests, error) {
+	var users []userRequests
 	for read := 0; ; {
 		var page struct {
 			TotalResults int              `json:"totalResults"`
@@ -301,7 +304,7 @@ func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer
 			if err != nil {
 				return nil, err
 			}
-			users = append(users, newcomer{lookup: lookupPath(fmt.Sprint(r["userName"])), body: body})
+			users = append(users, userRequests{lookup: lookupPath(fmt.Sprint(r["userName"])), body: body})
 		}
 		read += len(page.Resources)
 		if read >= page.TotalResults {
@@ -313,9 +316,9 @@ func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer
 	}
 }
 
-// runGeneratorRound sends the lookup and the create of every user to a fresh site, with the
-// engine's concurrency.
-func (e *bothEnds) runGeneratorRound(ctx context.Context, users []newcomer, round int) (sample, error) {
+// runGeneratorRound sends the lookup and the create of every user to a fresh site. It sends as many
+// requests at the same time as the engine.
+func (e *bothEnds) runGeneratorRound(ctx context.Context, users []userRequests, round int) (sample, error) {
 	name := fmt.Sprintf("generated_%d", round)
 	site, err := e.copySite(ctx, name)
 	if err != nil {

@@ -23,40 +23,40 @@ import (
 
 const (
 	changedPeople   = 20               // how many changes of single people are timed
-	memberBlocks    = 5                // how many blocks of membership changes each group gets, in turns
+	memberBlocks    = 5                // how many blocks of membership changes each group gets; the blocks of the two groups take turns
 	changesPerBlock = 10               // the number of membership changes in a block
 	limitedRate     = 20               // how many requests per second the throttling target allows
 	smallGroupSize  = 10               // the number of members of the small group
 	idleTime        = 30 * time.Second // how long the processor time of idle jobs is measured
 	changeLimit     = time.Minute      // how long a change may take to reach the target
-	smallGroupName  = "Ten"
-	largeGroupName  = "Everybody"
+	smallGroupName  = "Ten"            // the name of the small group
+	largeGroupName  = "Everybody"      // the name of the group of everyone
 )
 
 // engineReport holds the results of the part about the engine on one kind of database.
 type engineReport struct {
-	Kind                 string
-	Users                int       // the people of the directory
-	DuringCycle, AtRest  []float64 // seconds until a person's change has reached the target: during the initial cycle, and after it
-	InitialCycleTime     time.Duration
-	SmallLatency         []float64 // seconds until a membership change of the small group has reached the target
-	LargeLatency         []float64 // seconds until a membership change of the group of everyone has reached the target
-	SmallCost, LargeCost []float64 // the processor time of the site and of the directory together per membership change, in milliseconds, for each block of changes
-	Groups, GroupMembers int       // how many groups the cycles with many groups provision, and how many members each group has
-	GroupCycles          []sample  // the cycles with many groups; Requests is the number of memberships
-	GroupGenerator       []sample  // the rounds of the load generator that sends the same requests as the cycles with many groups
-	LimitedShare         []float64 // the share of the allowed requests that the engine has used
-	IdleJobs             int       // how many jobs without work the idle server has
-	IdleShare            []float64 // the processor time of the idle server, as a share of one processor
-	Peaks                []processMemory
-	Problem              error
+	Kind                 string          // the kind of database
+	Users                int             // the number of people of the directory
+	DuringCycle, AtRest  []float64       // seconds until a person's change has reached the target: during the initial cycle, and after it
+	InitialCycleTime     time.Duration   // how long the initial cycle took, with the changes during it
+	SmallLatency         []float64       // seconds until a membership change of the small group has reached the target
+	LargeLatency         []float64       // seconds until a membership change of the group of everyone has reached the target
+	SmallCost, LargeCost []float64       // the processor time of the site and of the directory together per membership change, in milliseconds, for each block of changes
+	Groups, GroupMembers int             // how many groups the cycles with many groups provision, and how many members each group has
+	GroupCycles          []sample        // the cycles with many groups; Requests is the number of memberships
+	GroupGenerator       []sample        // the rounds of the load generator that sends the same requests as the cycles with many groups
+	LimitedShare         []float64       // the share of the allowed requests that the engine has used
+	IdleJobs             int             // how many jobs without work the idle server has
+	IdleShare            []float64       // the processor time of the idle server, as a share of one processor
+	Peaks                []processMemory // the peak memory of the servers
+	Problem              error           // why figures are missing; nil if all are complete
 }
 
-// engineRow is a figure about the engine, with its aim.
+// engineRow is a figure about the engine, with its aim. It is a row of the table.
 type engineRow struct {
-	name   string
-	values []float64
-	format string // the form of a number, for fmt
+	name   string    // what was measured
+	values []float64 // the measured values, one for each round or change
+	format string    // the form of a number, for fmt
 	aim    aim
 }
 
@@ -77,7 +77,8 @@ func (e *engineReport) rows() []engineRow {
 	return slices.DeleteFunc(all, func(r engineRow) bool { return len(r.values) == 0 })
 }
 
-// markdown returns the part of the report about the engine.
+// markdown returns the part of the report about the engine. endedEarly says why the run ended
+// early; it is nil if it did not.
 func (e *engineReport) markdown(endedEarly error) string {
 	text := ""
 	if err := cmp.Or(e.Problem, endedEarly); err != nil {
@@ -94,16 +95,17 @@ func (e *engineReport) markdown(endedEarly error) string {
 		"command to the target's answer. Between the two servers is a proxy that notes the time. The load generator sends the requests that the engine sent for the same groups.\n\n" + formatTable(table)
 }
 
-// engineSizes are the sizes of the part about the engine.
+// engineSizes says how much the part about the engine measures.
 type engineSizes struct {
 	groups, members, people int           // for the cycles with many groups: their number, the members of each, and the people in the directory
 	limitedPeople           int           // how many people are provisioned into the throttling target
 	idleJobs                int           // how many jobs without work are created
 	idleTime                time.Duration // how long the processor time of idle jobs is measured
 	changes                 int           // how many changes of single people are timed
-	memberBlocks            int           // how many blocks of membership changes each group gets, in turns
+	memberBlocks            int           // how many blocks of membership changes each group gets
 }
 
+// engineSizes returns the sizes for this run; a quick run has small ones.
 func (o *options) engineSizes() engineSizes {
 	if o.quick {
 		return engineSizes{groups: 4, members: 3, people: 12, limitedPeople: 12, idleJobs: 2, idleTime: 100 * time.Millisecond, changes: 1, memberBlocks: 1}
@@ -113,9 +115,8 @@ func (o *options) engineSizes() engineSizes {
 	}
 }
 
-// measureEngine measures how long people wait for the engine: for changes of single people and
-// memberships, for many groups, and for a target that throttles. It also measures jobs without
-// work.
+// measureEngine measures how fast the engine provisions: changes of single people and memberships,
+// many groups, and a target that throttles. It also measures jobs without work.
 func (b *bench) measureEngine(ctx context.Context, e *engineReport) error {
 	for _, step := range []struct {
 		name    string
@@ -134,22 +135,24 @@ func (b *bench) measureEngine(ctx context.Context, e *engineReport) error {
 	return nil
 }
 
-// flow is a directory that is being provisioned into a site through a tap.
-type flow struct {
+// provisioningRun is a running server with the directory that provisions into a running server with
+// the site, through a tap.
+type provisioningRun struct {
 	*bothEnds
-	target, engine *server
-	tap            *tap
+	target, engine *server // the server with the site, and the server with the directory
+	tap            *tap    // the proxy between them
 
-	mu           sync.Mutex
+	mu           sync.Mutex                // guards the fields below
 	patchWaiters map[string]chan time.Time // the channels of callers that wait for the answer to a PATCH, by a part of its target or body
 	created      []string                  // user names, in the order of their creation
 	groups       map[string]string         // the ids of groups at the site, by display name
 	members      int                       // how many memberships the site has stored
 }
 
-// startFlow serves the site and the directory and connects them through a tap.
-func (e *bothEnds) startFlow(ctx context.Context, perSec int) (*flow, error) {
-	f := &flow{bothEnds: e, patchWaiters: map[string]chan time.Time{}, groups: map[string]string{}}
+// startProvisioning starts the servers of the site and of the directory, and connects them through
+// a tap. perSec is how many requests per second the tap lets through; 0 means any number.
+func (e *bothEnds) startProvisioning(ctx context.Context, perSec int) (*provisioningRun, error) {
+	f := &provisioningRun{bothEnds: e, patchWaiters: map[string]chan time.Time{}, groups: map[string]string{}}
 	var err error
 	if f.target, err = e.sites.serve(ctx, "target", e.site.url, anyPort); err != nil {
 		return nil, err
@@ -166,12 +169,13 @@ func (e *bothEnds) startFlow(ctx context.Context, perSec int) (*flow, error) {
 	return f, err
 }
 
-func (f *flow) stop() error {
+// stop ends both servers and the tap.
+func (f *provisioningRun) stop() error {
 	return errors.Join(f.bench.stop(f.engine), f.tap.stop(), f.bench.stop(f.target))
 }
 
 // recordExchange records the changes that an exchange has made at the site.
-func (f *flow) recordExchange(x exchange) {
+func (f *provisioningRun) recordExchange(x exchange) {
 	if x.status >= 300 {
 		return
 	}
@@ -199,9 +203,9 @@ func (f *flow) recordExchange(x exchange) {
 }
 
 // awaitPatch calls act, which makes a change that causes a PATCH. It waits until the site has
-// answered a PATCH whose path begins with text or whose body contains it. It returns the time from
-// the call of act until the answer.
-func (f *flow) awaitPatch(ctx context.Context, text string, act func() error) (time.Duration, error) {
+// answered a PATCH whose path begins with text or whose body contains text. It returns the time
+// from the call of act to that answer.
+func (f *provisioningRun) awaitPatch(ctx context.Context, text string, act func() error) (time.Duration, error) {
 	told := make(chan time.Time, 1)
 	f.mu.Lock()
 	f.patchWaiters[text] = told
@@ -220,9 +224,9 @@ func (f *flow) awaitPatch(ctx context.Context, text string, act func() error) (t
 	}
 }
 
-// waitUntil waits until holds returns true. It calls holds ten times a second. text says in errors
-// what was awaited.
-func (f *flow) waitUntil(ctx context.Context, text string, holds func() bool) error {
+// waitUntil waits until the function holds returns true. It calls holds ten times a second, and
+// holds mu during the call. text says in errors what was awaited.
+func (f *provisioningRun) waitUntil(ctx context.Context, text string, holds func() bool) error {
 	for until := time.Now().Add(cycleLimit); ; {
 		f.mu.Lock()
 		done := holds()
@@ -245,7 +249,7 @@ func (f *flow) waitUntil(ctx context.Context, text string, holds func() bool) er
 
 // changeTitle gives a person a new job title from the command line, and returns the time until the
 // target has it.
-func (f *flow) changeTitle(ctx context.Context, userName, title string) (time.Duration, error) {
+func (f *provisioningRun) changeTitle(ctx context.Context, userName, title string) (time.Duration, error) {
 	return f.awaitPatch(ctx, title, func() error {
 		_, err := f.runRollcall(ctx, f.directory, "directory", "user", "set", directoryName, userName, "jobTitle="+title)
 		return err
@@ -259,7 +263,7 @@ func (b *bench) measureChanges(ctx context.Context, r *engineReport) error {
 	if err != nil {
 		return err
 	}
-	f, err := e.startFlow(ctx, 0)
+	f, err := e.startProvisioning(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -310,9 +314,9 @@ func (b *bench) measureChanges(ctx context.Context, r *engineReport) error {
 	return f.stop()
 }
 
-// measureMembers assigns both groups, waits until the target has all members, and measures changes
-// of single memberships.
-func (f *flow) measureMembers(ctx context.Context, r *engineReport, sizes engineSizes) error {
+// measureMembers assigns the small group and the group of everyone to the application, waits until
+// the target has all members, and measures changes of single memberships.
+func (f *provisioningRun) measureMembers(ctx context.Context, r *engineReport, sizes engineSizes) error {
 	groups := [][]string{{"displayName"}, {smallGroupName}, {largeGroupName}}
 	members := [][]string{{"group", "member"}}
 	small := min(smallGroupSize, f.cyclePeople)
@@ -357,7 +361,7 @@ func (f *flow) measureMembers(ctx context.Context, r *engineReport, sizes engine
 // measureBlock measures a block of changes: it adds a person to a group and removes them again,
 // several times. It appends the time of each change to latencies. It returns the processor time per
 // change, of the site and of the directory together, in milliseconds.
-func (f *flow) measureBlock(ctx context.Context, group, id, person string, latencies *[]float64, sizes engineSizes) (cost float64, err error) {
+func (f *provisioningRun) measureBlock(ctx context.Context, group, id, person string, latencies *[]float64, sizes engineSizes) (cost float64, err error) {
 	before, err := f.processorTime()
 	if err != nil {
 		return 0, err
@@ -383,9 +387,9 @@ func (f *flow) measureBlock(ctx context.Context, group, id, person string, laten
 	return float64((after - before).Microseconds()) / 1e3 / float64(changes), err
 }
 
-// processorTime returns the processor time of the site and of the directory together, with their
-// database servers.
-func (f *flow) processorTime() (time.Duration, error) {
+// processorTime returns the processor time that the servers of the site and of the directory have
+// used, together with their database servers.
+func (f *provisioningRun) processorTime() (time.Duration, error) {
 	var total time.Duration
 	for _, s := range []*server{f.engine, f.target} {
 		used, err := s.readProcessorTimes()
@@ -397,7 +401,8 @@ func (f *flow) processorTime() (time.Duration, error) {
 	return total, nil
 }
 
-// importCSV imports rows into the directory with a subcommand of `rollcall directory`.
+// importCSV imports rows into the directory with a subcommand of `rollcall directory`, such as
+// import-groups.
 func (e *bothEnds) importCSV(ctx context.Context, command string, rows [][]string) error {
 	var text bytes.Buffer
 	if err := csv.NewWriter(&text).WriteAll(rows); err != nil {
@@ -411,8 +416,8 @@ func (e *bothEnds) importCSV(ctx context.Context, command string, rows [][]strin
 	return err
 }
 
-// measureManyGroups provisions many groups whose members all have accounts, and replays the same
-// requests with a load generator.
+// measureManyGroups measures the provisioning of many groups whose members all have accounts. It
+// also measures a load generator that sends the same requests.
 func (b *bench) measureManyGroups(ctx context.Context, r *engineReport) error {
 	sizes := b.engineSizes()
 	r.Groups, r.GroupMembers = sizes.groups, sizes.members
@@ -495,8 +500,9 @@ type groupCycle struct {
 	sourcePeak, sitePeak int64 // the peak memory of the processes with the directory and with the site, in bytes
 }
 
-// runGroupCycle copies the site and the directory, and provisions the groups of the copies, with the
-// site at addr. If watch is not nil, the requests go through a tap at addr, which shows them to watch.
+// runGroupCycle copies the site and the directory, and lets the copy of the directory provision its
+// groups into the copy of the site at addr. If watch is not nil, a tap listens at addr instead and
+// passes the requests on to the site; the tap shows each exchange to watch.
 func (e *bothEnds) runGroupCycle(ctx context.Context, name, addr string, sizes engineSizes, watch func(exchange)) (c groupCycle, err error) {
 	site, err := e.copySite(ctx, name)
 	if err != nil {
@@ -545,14 +551,17 @@ func (e *bothEnds) runGroupCycle(ctx context.Context, name, addr string, sizes e
 }
 
 // groupScript holds the requests about one group, in the order in which the engine sent them. In
-// the targets, {id} stands for the id of the group.
+// the field target, groupIDMark stands for the id of the group.
 type groupScript []groupRequest
 
+// groupRequest is one request of a groupScript. target is the path below the SCIM address, with the
+// query.
 type groupRequest struct {
 	method, target string
 	body           []byte
 }
 
+// groupIDMark stands for the id of the group, which is different at each site.
 const groupIDMark = "{id}"
 
 // recordGroups provisions the groups once and returns the requests about each group.
@@ -617,8 +626,8 @@ func requestsByGroup(exchanges []exchange) ([]groupScript, error) {
 	return all, nil
 }
 
-// replayGroups sends the recorded requests to a fresh copy of the site, with the engine's
-// concurrency.
+// replayGroups sends the recorded requests to a fresh copy of the site. It sends as many requests
+// at the same time as the engine.
 func (e *bothEnds) replayGroups(ctx context.Context, name string, scripts []groupScript, sizes engineSizes) (sample, error) {
 	site, err := e.copySite(ctx, name)
 	if err != nil {
@@ -636,7 +645,7 @@ func (e *bothEnds) replayGroups(ctx context.Context, name string, scripts []grou
 	return s, errors.Join(err, e.stop(target), e.sites.drop(ctx, name))
 }
 
-// send sends the requests of one group over a connection.
+// send sends the requests about one group over a connection.
 func (s groupScript) send(site *population, c *conn) error {
 	id := ""
 	for _, r := range s {
@@ -668,7 +677,7 @@ func (b *bench) measureLimited(ctx context.Context, r *engineReport) error {
 	if err != nil {
 		return err
 	}
-	f, err := e.startFlow(ctx, limitedRate)
+	f, err := e.startProvisioning(ctx, limitedRate)
 	if err != nil {
 		return err
 	}

@@ -13,16 +13,17 @@ import (
 // environment describes the machine and the programs of a run, because the results depend on them.
 // It contains no host name and no path.
 type environment struct {
-	Go         string
-	CPU        string
-	Cores      int
-	MemoryMiB  int
-	FileSystem string
-	Database   string
+	Go         string // the version of Go
+	CPU        string // the model of the processor
+	Cores      int    // the number of processors
+	MemoryMiB  int    // the size of the memory
+	FileSystem string // the type of the file system with the databases
+	Database   string // the SQLite driver
 	Postgres   string // the version of PostgreSQL; empty if the run did not use it
-	Revision   string
+	Revision   string // the version of the measured binary
 }
 
+// describeEnvironment returns the environment of this run.
 func (b *bench) describeEnvironment(ctx context.Context) (environment, error) {
 	cpuinfo, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// measureGroups measures changes and reads of small and large groups, which take turns.
+// measureGroups measures changes and reads of small and large groups. The rows take turns.
 func (b *bench) measureGroups(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender
@@ -22,7 +22,7 @@ func (b *bench) measureGroups(ctx context.Context, w *runningSites, s *section) 
 		}
 		if w.isLargest(i) && small != nil {
 			for k, row := range []*contender{few, many, get, without} {
-				row.claims = append(row.claims, costClaim(small[k], w.smallerSiteName(), w.onPostgres(atMost(1.3))))
+				row.claims = append(row.claims, costClaim(small[k], w.smallerSiteName(), w.aimOnPostgres(atMost(1.3))))
 			}
 			stream.claims = append(stream.claims, costClaim(small[4], w.smallerSiteName(), aim{}))
 		}
@@ -32,6 +32,7 @@ func (b *bench) measureGroups(ctx context.Context, w *runningSites, s *section) 
 	return b.interleave(ctx, s.Rows...)
 }
 
+// addGroupRows adds the rows about the groups of one site, and returns them.
 func (b *bench) addGroupRows(s *section, site *population, server *server) []*contender {
 	n := site.users()
 	many := withThousandsCommas(site.largeGroup.members)

@@ -10,8 +10,8 @@ import (
 // kilobytes.
 const listClients = 4
 
-// measureLists measures reads of first and last pages of 100 resources, of sorted pages, and of one
-// page that no index can serve.
+// measureLists measures reads of first and last pages of 100 resources, of sorted pages, and of a
+// page for which no index helps.
 func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender
@@ -39,7 +39,8 @@ func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) e
 	return b.interleave(ctx, s.Rows...)
 }
 
-// alternateSites orders the rows so that the sites take turns. A server may still do work after its
+// alternateSites orders the rows so that the sites take turns. groups is the number of sites; rows
+// has all rows of the first site, then those of the next. A server may still do work after its
 // turn. Because other sites come next, this work does not fall into the server's own next turn.
 func alternateSites(rows []*contender, groups int) []*contender {
 	each := len(rows) / groups
@@ -52,6 +53,7 @@ func alternateSites(rows []*contender, groups int) []*contender {
 	return append(out, rows[each*groups:]...)
 }
 
+// addListRows adds the rows about pages of one site, and returns them.
 func (b *bench) addListRows(ctx context.Context, s *section, site *population, server *server) ([]*contender, error) {
 	users := site.users()
 	page := func(name string, clients int, query string) *contender {

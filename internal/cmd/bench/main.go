@@ -40,7 +40,7 @@ type options struct {
 	users         []int         // the sizes of the sites
 	cyclePeople   int           // how many people the provisioning cycle provisions
 	quick         bool          // whether the run only shows that everything works
-	rounds        int           // how often each row is measured
+	rounds        int           // how many times each row is measured
 	roundDuration time.Duration // how long each measurement of a row takes
 	settleTime    time.Duration // how long to wait after a round for the server's own work
 	signInTime    time.Duration // how long the measurement of sign-ins during SCIM requests takes
@@ -48,22 +48,24 @@ type options struct {
 	clients       int           // how many connections send requests at the same time
 	profile       string        // the folder for CPU profiles; empty for none
 	changedFlags  []string      // the flags of this run that differ from `make bench`
-	child         childOptions
+	child         childOptions  // the flags of a child
 }
 
 // bench is one run of the command.
 type bench struct {
 	options
-	programPath     string // the path of this program
-	dir             string
-	stdout          io.Writer
-	started         int // how many processes were started so far
-	runningServers  []*server
-	postgresServers []*postgres
+	programPath     string      // the path of this program
+	dir             string      // the temporary folder of the run
+	stdout          io.Writer   // gets the lines about the progress, and the report
+	started         int         // how many processes were started so far
+	runningServers  []*server   // the servers that were started and not stopped yet
+	postgresServers []*postgres // the PostgreSQL servers that were started
 }
 
+// print prints a formatted line.
 func (b *bench) print(format string, args ...any) { fmt.Fprintf(b.stdout, format+"\n", args...) }
 
+// run reads the flags. It runs all measurements, or the work of a child if this process is one.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	o, err := parseFlags(args, stderr)
 	if err != nil {
@@ -96,6 +98,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return errors.Join(err, b.stopAll(), os.RemoveAll(b.dir))
 }
 
+// parseFlags returns the values of the flags, and an error if one of them is invalid.
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	o := options{users: []int{1_000, 100_000}, kinds: []string{kindSQLite, kindPostgres}, parts: partNames()}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -175,6 +178,7 @@ func (o *options) useQuickDefaults(given map[string]bool) {
 	}
 }
 
+// validate returns an error if a number in the options is too small or too large.
 func (o *options) validate() error {
 	switch {
 	case len(o.users) == 0 || o.cyclePeople < 1 || o.rounds < 1 || o.clients < 1:
@@ -189,6 +193,7 @@ func (o *options) validate() error {
 	return nil
 }
 
+// parseSizes reads the value of -users.
 func parseSizes(text string) ([]int, error) {
 	var list []int
 	for word := range strings.SplitSeq(text, ",") {
@@ -260,4 +265,5 @@ func (b *bench) measureProvisioning(ctx context.Context, kind string, r *report)
 	}
 }
 
+// measures reports whether the run measures a part.
 func (o *options) measures(part string) bool { return slices.Contains(o.parts, part) }

@@ -12,7 +12,7 @@ import (
 // person is an employee of an invented company. All fields are computed from the number, so the
 // same number always gives the same person.
 type person struct {
-	number               int
+	number               int // identifies the person
 	given, family        string
 	title, department    string
 	office, street, city string
@@ -21,7 +21,7 @@ type person struct {
 	phone, mobile, fax   string
 }
 
-// personOf returns the person with the number n. It always returns the same person for a number.
+// personOf returns the person with the number n.
 func personOf(n int) person {
 	r := rand.New(rand.NewPCG(uint64(n), 7))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
@@ -52,6 +52,8 @@ func personOf(n int) person {
 // has such a title. The people that the measurements create repeatedly never have one.
 func (p person) hasUniqueTitle() bool { return p.number%100 == 70 }
 
+// These methods return the names of the person, and the id in the directory, which SCIM sends as
+// externalId.
 func (p person) displayName() string { return p.given + " " + p.family }
 func (p person) userName() string    { return fmt.Sprintf("user%07d@contoso.example", p.number) }
 func (p person) nickname() string    { return fmt.Sprintf("user%07d", p.number) }

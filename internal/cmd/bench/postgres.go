@@ -15,8 +15,8 @@ import (
 // postgres is a PostgreSQL server for one site, with default settings and fsync.
 type postgres struct {
 	*pgserver.Server
-	url     string
-	version string
+	url     string // the URL of its database
+	version string // the version of PostgreSQL
 }
 
 // startPostgres starts a server in the run's directory.
@@ -37,8 +37,8 @@ func (b *bench) startPostgres(ctx context.Context) (*postgres, error) {
 	return p, err
 }
 
-// analyze creates the planner statistics that autovacuum would create within minutes after the site
-// was filled.
+// analyze creates the statistics for the query planner, which autovacuum would create within
+// minutes after the site was filled.
 func (p *postgres) analyze(ctx context.Context) error { return p.Exec(ctx, "vacuum analyze") }
 
 // processorTime returns the processor time of the whole server. It adds up the times of the
@@ -73,7 +73,7 @@ func (p *postgres) processorTime() (time.Duration, error) {
 
 // processTimes is the processor time that a process has used.
 type processTimes struct {
-	pid, parent            string
+	pid, parent            string        // the ids of the process and of its parent
 	ownTime, endedChildren time.Duration // the time of the process itself, and the time of its children that have ended
 }
 

@@ -24,12 +24,12 @@ const (
 
 // server is a child process that listens for requests.
 type server struct {
-	name     string
-	addr     string // the address that the server listens on, as host:port
-	pid      int
-	process  *binary.Process
-	stdin    io.Closer // the child's standard input; it closes if this program is killed; a child started by startChild then ends
-	database *postgres // the PostgreSQL server, whose processor time is measured too; nil on SQLite
+	name     string          // the name of the server, for messages and its log file
+	addr     string          // the address that the server listens on, as host:port
+	pid      int             // the process id
+	process  *binary.Process // the running program
+	stdin    io.Closer       // the standard input of the process, which is closed if this program is killed; a child then ends
+	database *postgres       // the PostgreSQL server, whose processor time is measured too; nil on SQLite
 }
 
 // done returns a channel that is closed when the process has ended.
@@ -138,6 +138,7 @@ func (s *server) peakMemory() (int64, error) {
 	return parsePeak(string(text))
 }
 
+// parsePeak returns the peak resident size, in bytes, from the content of /proc/PID/status.
 func parsePeak(status string) (int64, error) {
 	for line := range strings.Lines(status) {
 		if rest, found := strings.CutPrefix(line, "VmHWM:"); found {
@@ -148,8 +149,8 @@ func parsePeak(status string) (int64, error) {
 	return 0, errors.New("no VmHWM in /proc/PID/status")
 }
 
-// runRollcall runs one command and returns its output. The settings are in the environment, because
-// commands refuse flags that they do not use.
+// runRollcall runs one rollcall command and returns its output. It passes the settings in the
+// environment, because commands refuse flags that they do not use.
 func (b *bench) runRollcall(ctx context.Context, database string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, b.binary, args...)
 	cmd.Dir, cmd.Env = b.dir, append(b.childEnv(), "ROLLCALL_DATABASE="+database)
@@ -166,7 +167,7 @@ func (b *bench) startProductAt(ctx context.Context, name, database, addr string)
 	return b.start(ctx, name, b.binary, "serve", "--database", database, "--listen", addr)
 }
 
-// startChild starts this program again, as the child of the given kind.
+// startChild starts this program again, as a child of a kind.
 func (b *bench) startChild(ctx context.Context, kind string, args ...string) (*server, error) {
 	return b.start(ctx, kind, b.programPath, append([]string{"-child", kind}, args...)...)
 }

@@ -57,6 +57,7 @@ func (b *bench) takeProfiles(ctx context.Context, site *population) error {
 	return b.stop(s)
 }
 
+// download writes the answer to a GET to a file.
 func download(ctx context.Context, url, file string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

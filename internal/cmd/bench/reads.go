@@ -16,7 +16,7 @@ func (s *section) addRow(name string, users int, server *server, l load, claims 
 	return c
 }
 
-// measureReads measures reads from all sites and from an empty handler, which take turns.
+// measureReads measures reads from all sites and from an empty handler. The rows take turns.
 func (b *bench) measureReads(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(s, b.clients)
 	kinds := []struct {
@@ -39,7 +39,7 @@ func (b *bench) measureReads(ctx context.Context, w *runningSites, s *section) e
 				small = c
 				continue
 			}
-			c.claims = append(c.claims, rateClaim(empty, "the empty handler's rate", w.onSQLite(atLeast(k.least))))
+			c.claims = append(c.claims, rateClaim(empty, "the empty handler's rate", w.aimOnSQLite(atLeast(k.least))))
 			if small != nil {
 				c.claims = append(c.claims, costClaim(small, w.smallerSiteName(), atMost(1.3)))
 			}
@@ -49,6 +49,8 @@ func (b *bench) measureReads(ctx context.Context, w *runningSites, s *section) e
 	return b.interleave(ctx, s.Rows...)
 }
 
+// filterLoad returns a function that makes the load of lookups with a filter, for a site and the
+// address of its server.
 func (b *bench) filterLoad(filter func(person) string) func(*population, string) load {
 	return func(p *population, addr string) load { return p.filterLoad(addr, b.clients, filter) }
 }

@@ -13,41 +13,42 @@ import (
 
 // report holds the results of a run.
 type report struct {
-	Environment environment
+	Environment environment // the machine and the programs
 	Options     options
-	Took        time.Duration
-	EndedEarly  error // why the run ended early; nil if it did not
+	Took        time.Duration // how long the run took
+	EndedEarly  error         // why the run ended early; nil if it did not
 
 	Sections       []*section
 	PeaksAfterFill []processMemory // the peak memory of each server after the sites were filled
 
 	Rows           int       // how many rows the guide's user mapping has
 	Mapping        []float64 // the time in µs to evaluate the mapping for one person, for each round
-	MappingProblem error
+	MappingProblem error     // why Mapping is incomplete; nil if it is complete
 	SignIns        []*signInReport
-	SignInProblem  error
+	SignInProblem  error // why SignIns is incomplete; nil if it is complete
 	Cycles         []*cycleReport
 	Engines        []*engineReport
-	ProfileProblem error
+	ProfileProblem error // why profiles are missing; nil if there is no problem
 }
 
 // section is a part of the report: the results of one part of the run on one kind of database.
 type section struct {
-	Kind, Part, Title string
-	Document          int // the mean size of a user's JSON in a response, in bytes
+	Kind, Part, Title string // the kind of database, the part of the run, and the heading
+	Document          int    // the mean size of a user in a response, in bytes
 	Rows              []*contender
+	Steps             []loadStep      // the steps of the part load, which has no rows
 	Peaks             []processMemory // the peak memory of each `rollcall serve` at the end of the part
 	Note              string          // a sentence with a further figure, which the report shows below the rows; may be empty
 	Problem           error           // why rows are missing; nil if all rows are complete
 }
 
-// processMemory is the peak resident size of a process, in bytes.
+// processMemory is the peak memory of a process.
 type processMemory struct {
-	process string
-	peak    int64 // the greatest resident size, in bytes
+	process string // what the process is, and when it ran
+	peak    int64  // the greatest resident size, in bytes
 }
 
-// problems returns all errors of the run, joined.
+// problems returns all errors of the run as one error, or nil if there are none.
 func (r *report) problems() error {
 	errs := []error{r.EndedEarly, r.ProfileProblem}
 	add := func(what string, err error) {
@@ -83,8 +84,8 @@ func (r *report) problems() error {
 
 // cycleReport holds the results of provisioning a company into a site.
 type cycleReport struct {
-	Kind         string
-	Users        int
+	Kind         string    // the kind of database
+	Users        int       // the number of people in the directory
 	Initial      []sample  // the samples of the initial cycles; Requests is the number of people, CPU the processor time of the process with the directory
 	SiteCPU      []float64 // the processor time of the process with the site, in µs per person, for each initial cycle
 	Idle         []float64 // the durations of cycles without changes, in seconds
@@ -94,6 +95,7 @@ type cycleReport struct {
 	Problem      error     // why figures are missing; nil if all are complete
 }
 
+// addRound adds the result of one round.
 func (c *cycleReport) addRound(did cycleResult) {
 	c.Initial = append(c.Initial, did.initial)
 	c.SiteCPU = append(c.SiteCPU, float64(did.siteCPU.Microseconds())/float64(did.initial.Requests))
@@ -113,7 +115,7 @@ func (r *report) markdown() string {
 			kind = s.Kind
 			fmt.Fprintf(&out, "\n## %s\n", kindName(kind))
 		}
-		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n%s", s.Title, s.markdown(r), s.formatRows())
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n%s", s.Title, s.markdown(r), s.formatResults())
 	}
 	if r.Options.measures(partMapping) {
 		fmt.Fprintf(&out, "\n## The guide's user mapping\n\n%s\n", r.mappingText())
@@ -136,12 +138,13 @@ func (r *report) markdown() string {
 	return out.String()
 }
 
-// finding is a claim that has an aim, in words, with the verdict on the aim.
+// finding is a claim or a figure that has an aim, in words, with the verdict on the aim.
 type finding struct {
 	claimText string
 	verdict   verdict
 }
 
+// findings returns all claims and figures that have an aim.
 func (r *report) findings() []finding {
 	var all []finding
 	for _, s := range r.Sections {
@@ -163,6 +166,11 @@ func (r *report) findings() []finding {
 		}
 		all = append(all, finding{fmt.Sprintf("%s: %s (%s: %s)", what, formatSpread(spreadOf(values), verb), a, v), v})
 	}
+	for _, s := range r.Sections {
+		if a := s.loadAim(); len(s.Steps) > 0 && a != (aim{}) {
+			judge(kindName(s.Kind)+", requests a second with p99 below 50 ms", a, []float64{float64(heldRate(s.Steps))}, "%.0f")
+		}
+	}
 	judge("the guide's user mapping, µs per user", mappingAim(), r.Mapping, "%.1f")
 	for _, did := range r.SignIns {
 		judge(kindName(did.Kind)+", sign-ins beside SCIM, p99, ms", signInAim(), []float64{did.SignIns.quantile(0.99)}, "%.1f")
@@ -183,7 +191,7 @@ func (r *report) findings() []finding {
 	return all
 }
 
-// The aims of the figures that are not rows of contenders.
+// The aims of the figures that are not in the rows of a section.
 func mappingAim() aim { return atMost(20) }   // the time to evaluate the mapping for one person, in µs
 func cycleAim() aim   { return atLeast(0.6) } // the rate of an initial cycle, as a share of the load generator's rate
 func idleAim() aim    { return atMost(1) }    // the duration of a cycle without changes, in seconds
@@ -211,6 +219,7 @@ func (r *report) summarizeVerdicts() string {
 	return text
 }
 
+// markdown returns the text above the rows of the section.
 func (s *section) markdown(r *report) string {
 	text := map[string]string{
 		partRead: "`rollcall serve` with a database for each size, asked for something random each time, beside an empty net/http handler in a process of its own that\n" +
@@ -221,6 +230,9 @@ func (s *section) markdown(r *report) string {
 		partWrite: "Answered when the user, its event and the request log's row are on disk. The smaller site loses what a round created before the next one; the largest grows.",
 		partRival: "The fastest SCIM server of another project that was measured, a Go library with a handler that keeps the same people in a map: no disk, no log of requests, one token that never changes.\n" +
 			"The answers of both were compared once and have the same content; Rollcall's members also have display, type and $ref. Rollcall's writes are on disk when they are answered.",
+		partLoad: fmt.Sprintf("Requests to the largest site at rising rates: GETs by id, lookups by userName, PATCHes of active and POSTs of users, a quarter each. They are sent when they\n"+
+			"are due, over %d connections, whether or not earlier ones are answered, and the time of an answer counts from then. A rate is held if 99 of 100 answers take\n"+
+			"less than %.0f ms, and all lower rates are held too.", loadConnections, lateAnswer),
 		partSearch: "People asked for by attributes that the site has declared searchable, beside one that it has not. One in a hundred has a title of their own; a sixth shares a\n" +
 			"department.",
 	}[s.Part]
@@ -238,6 +250,14 @@ func (s *section) markdown(r *report) string {
 		text += "\n\nNot run, or not to its end: " + firstLine(s.Problem) + "."
 	}
 	return text
+}
+
+// formatResults returns the results of the part.
+func (s *section) formatResults() string {
+	if len(s.Steps) > 0 {
+		return s.formatSteps()
+	}
+	return s.formatRows()
 }
 
 // formatRows returns a table with a row for each contender.
@@ -272,6 +292,7 @@ func (s *section) formatRows() string {
 	return formatTable(rows)
 }
 
+// remarks returns the last cell of a row: its claims, or the reason why it was not measured.
 func (s *section) remarks(c *contender) string {
 	var words []string
 	for _, l := range c.claims {
@@ -320,6 +341,7 @@ func formatTable(rows [][]string) string {
 	return out.String()
 }
 
+// commandLine returns the command that repeats this run.
 func (r *report) commandLine() string {
 	if len(r.Options.changedFlags) == 0 {
 		return "make bench"
@@ -327,6 +349,7 @@ func (r *report) commandLine() string {
 	return "go run ./internal/cmd/bench " + strings.Join(r.Options.changedFlags, " ")
 }
 
+// intro returns the beginning of the report: the environment, and how to read the tables.
 func (r *report) intro() string {
 	e := r.Environment
 	cut := ""
@@ -361,6 +384,7 @@ func ratesOf(samples []sample) []float64 {
 	return c.rates()
 }
 
+// clientsText returns a number of clients in words.
 func clientsText(n int) string {
 	if n == 1 {
 		return "1 client"
@@ -368,6 +392,7 @@ func clientsText(n int) string {
 	return fmt.Sprintf("%d clients", n)
 }
 
+// mappingText returns the text about the guide's user mapping.
 func (r *report) mappingText() string {
 	if len(r.Mapping) == 0 {
 		return "Not run: " + firstLine(cmp.Or(r.MappingProblem, r.EndedEarly)) + "."
@@ -376,6 +401,7 @@ func (r *report) mappingText() string {
 		r.Rows, formatSpread(spreadOf(r.Mapping), "%.1f"), mappingAim())
 }
 
+// signInText returns the text and the table about sign-ins.
 func (r *report) signInText() string {
 	text := ""
 	if err := cmp.Or(r.SignInProblem, r.EndedEarly); err != nil {
@@ -409,6 +435,8 @@ func (r *report) signInText() string {
 		withThousandsCommas(r.SignIns[0].Users), signInRate, scimRate, signInAim()) + formatTable(rows)
 }
 
+// markdown returns the text and the table about cycles on one kind of database. endedEarly says why
+// the run ended early; it is nil if it did not.
 func (c *cycleReport) markdown(endedEarly error) string {
 	text := ""
 	if err := cmp.Or(c.Problem, endedEarly); err != nil {
@@ -424,6 +452,7 @@ func (c *cycleReport) markdown(endedEarly error) string {
 		formatRatio(ratios(ratesOf(c.Initial), ratesOf(c.Generator))), cycleAim()) + formatTable(c.table())
 }
 
+// table returns the rows of the table about cycles, the header first.
 func (c *cycleReport) table() [][]string {
 	cpu := (&contender{samples: c.Initial}).cpuTimes()
 	generated := contender{samples: c.Generator}
@@ -435,6 +464,7 @@ func (c *cycleReport) table() [][]string {
 	}
 }
 
+// memoryText is the text above the table with the peak memory.
 const memoryText = "Peak resident size (`VmHWM`) of each `rollcall serve` process alone, since its start, which was the beginning of the part (aim: at most 150 MB)."
 
 // allPeaks returns the peak memory of all processes.
@@ -455,6 +485,7 @@ func (r *report) allPeaks() []processMemory {
 	return all
 }
 
+// memoryTable returns the rows of the table with the peak memory, the header first.
 func (r *report) memoryTable() [][]string {
 	rows := [][]string{{"`rollcall serve`", "MB"}}
 	for _, m := range r.allPeaks() {
@@ -463,8 +494,8 @@ func (r *report) memoryTable() [][]string {
 	return rows
 }
 
-// formatSpread returns "median (min–max)". It leaves out the part in parentheses if the three
-// formatted values are equal.
+// formatSpread returns a spread as "median (min–max)". It leaves out the part in parentheses if min
+// and max look the same.
 func formatSpread(s spread, verb string) string {
 	median, low, high := fmt.Sprintf(verb, s.Median), fmt.Sprintf(verb, s.Min), fmt.Sprintf(verb, s.Max)
 	if low == high {
@@ -473,6 +504,7 @@ func formatSpread(s spread, verb string) string {
 	return median + " (" + low + "–" + high + ")"
 }
 
+// formatRatio returns the spread of ratios, with two decimal digits.
 func formatRatio(values []float64) string { return formatSpread(spreadOf(values), "%.2f") }
 
 // formatFigure returns the spread of values as whole numbers, or with one decimal digit if all
@@ -484,6 +516,7 @@ func formatFigure(values []float64) string {
 	return formatWhole(values)
 }
 
+// formatWhole returns the spread of values as whole numbers.
 func formatWhole(values []float64) string {
 	s := spreadOf(values)
 	if s.Max >= 999.5 {
@@ -496,11 +529,13 @@ func formatWhole(values []float64) string {
 	return formatSpread(s, "%.0f")
 }
 
+// formatSeconds returns the spread of the durations of samples, in seconds.
 func formatSeconds(samples []sample) string {
 	c := contender{samples: samples}
 	return formatSpread(spreadOf(c.mapSamples(func(s sample) float64 { return s.Elapsed.Seconds() })), "%.2f")
 }
 
+// formatMegabytes returns a number of bytes in megabytes.
 func formatMegabytes(n int64) string { return fmt.Sprintf("%.0f", float64(n)/1e6) }
 
 // withThousandsCommas formats a number with commas between thousands.

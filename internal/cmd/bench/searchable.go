@@ -42,8 +42,8 @@ func (b *bench) measureSearchable(ctx context.Context, w *runningSites, s *secti
 	return b.interleave(ctx, s.Rows...)
 }
 
-// declareSearchable declares attributes of a site's users searchable and waits until their indexes
-// are complete.
+// declareSearchable declares attributes of users searchable and waits until their indexes are
+// complete. It returns how long that took.
 func (b *bench) declareSearchable(ctx context.Context, site *population, attributes ...string) (took time.Duration, err error) {
 	started := time.Now()
 	if _, err := b.runRollcall(ctx, site.url, append([]string{"site", "searchable", "add", siteName, "User"}, attributes...)...); err != nil {

@@ -23,13 +23,15 @@ const (
 	signInRate    = 100    // how many people sign in each second
 	scimRate      = 100    // how many SCIM requests are sent each second during the sign-ins
 	signInUsers   = 10_000 // the largest number of people at the site
-	signInOffices = 100    // the number of IP addresses from which people begin to sign in
+	signInOffices = 100    // the number of IP addresses from which people begin to sign in, each like the address of an office
+
+	signInConnections = 64 // the number of connections over which requests of one kind are sent
 )
 
 // signInReport has the results of sign-ins on one kind of database.
 type signInReport struct {
-	Kind        string
-	Users       int
+	Kind        string    // the kind of database
+	Users       int       // the number of people at the site
 	Alone       latencies // the latencies of sign-ins without SCIM requests
 	AloneSample sample    // the processor time of the sign-ins without SCIM requests
 	SignIns     latencies // the latencies of sign-ins during SCIM requests
@@ -40,8 +42,8 @@ type signInReport struct {
 // time of a request begins when it was due, even if the load generator sent it later.
 type latencies []time.Duration
 
-// quantile returns a quantile of the latencies in milliseconds: this share of the answers, from 0
-// to 1, took no longer.
+// quantile returns the time in milliseconds within which a share of the answers came. The share is
+// a number from 0 to 1.
 func (l latencies) quantile(share float64) float64 {
 	if len(l) == 0 {
 		return 0
@@ -66,6 +68,7 @@ func (b *bench) measureSignIns(ctx context.Context, r *report) error {
 	return errors.Join(errs...)
 }
 
+// measureSignInsOn creates a site on one kind of database and measures sign-ins at it.
 func (b *bench) measureSignInsOn(ctx context.Context, kind string) (*signInReport, error) {
 	users := min(signInUsers, b.users[len(b.users)-1])
 	dbURL := filepath.Join(b.dir, "sign-in.db")
@@ -117,6 +120,8 @@ func (b *bench) connectProvider(ctx context.Context, site *population) (*demoidp
 	return idp, err
 }
 
+// signPeopleIn creates the people of the site. It measures their sign-ins, first alone and then
+// together with SCIM requests.
 func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, idp *demoidp.Provider, users int) (*signInReport, error) {
 	if err := site.fill(ctx, s.addr, users); err != nil {
 		return nil, err
@@ -138,7 +143,7 @@ func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, i
 	c := &contender{Name: "sign-ins", server: s}
 	c.runRound = func(ctx context.Context, _ time.Duration) (int, time.Duration, error) {
 		began := time.Now()
-		did.Alone, err = sendAtRate(ctx, s.addr, signInRate, responses[:alone], expectSignedIn)
+		did.Alone, err = sendAtRate(ctx, s.addr, signInConnections, signInRate, responses[:alone], expectSignedIn)
 		return len(did.Alone), time.Since(began), err
 	}
 	if did.AloneSample, err = b.runOnce(ctx, c, 0); err != nil {
@@ -147,8 +152,8 @@ func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, i
 	requests := site.mixedRequests(int(b.signInTime.Seconds() * scimRate))
 	var failed error
 	var wg sync.WaitGroup
-	wg.Go(func() { did.SCIM, failed = sendAtRate(ctx, s.addr, scimRate, requests, expectOK) })
-	did.SignIns, err = sendAtRate(ctx, s.addr, signInRate, responses[alone:], expectSignedIn)
+	wg.Go(func() { did.SCIM, failed = sendAtRate(ctx, s.addr, signInConnections, scimRate, requests, expectOK) })
+	did.SignIns, err = sendAtRate(ctx, s.addr, signInConnections, signInRate, responses[alone:], expectSignedIn)
 	wg.Wait()
 	return did, errors.Join(err, failed)
 }
@@ -186,6 +191,7 @@ func signResponses(ctx context.Context, addr string, idp *demoidp.Provider, user
 	return posts, errors.Join(errs...)
 }
 
+// officeAddress returns the IP address of an office, on loopback.
 func officeAddress(office int) *net.TCPAddr {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+office))}
 }
@@ -265,10 +271,9 @@ func expectOK(status int, body []byte) error {
 }
 
 // sendAtRate sends requests at a fixed rate, even if earlier requests have no answers yet, and
-// returns their latencies. It opens many connections, so that slow answers do not delay other
+// returns their latencies. There should be many connections, so that slow answers do not delay other
 // requests.
-func sendAtRate(ctx context.Context, addr string, rate int, requests [][]byte, check func(status int, body []byte) error) (latencies, error) {
-	const connections = 64
+func sendAtRate(ctx context.Context, addr string, connections, rate int, requests [][]byte, check func(status int, body []byte) error) (latencies, error) {
 	type due struct {
 		at      time.Time
 		request []byte
@@ -281,12 +286,13 @@ func sendAtRate(ctx context.Context, addr string, rate int, requests [][]byte, c
 			began := time.Now()
 			for i, request := range requests {
 				at := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
-				select {
-				case <-time.After(time.Until(at)):
-					queue <- due{at, request}
-				case <-ctx.Done():
+				if wait := time.Until(at); wait > 0 {
+					time.Sleep(wait)
+				}
+				if ctx.Err() != nil {
 					return
 				}
+				queue <- due{at, request}
 			}
 		}()
 	}, func(c *conn, worker int) (int, error) {

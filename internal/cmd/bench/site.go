@@ -26,31 +26,33 @@ const maxClients = 64
 // with a few hundred users is as long as the first.
 const ungroupedUsers = 99
 
+// scimPath is the path of the SCIM address of the site.
 const scimPath = "/c/" + siteName + "/auth/scim/v2"
 
 // population is a filled site: its users, its groups and a valid token. The site has the profile
 // "full". Its database has no other site.
 type population struct {
-	url           string
+	url           string    // the database of the site, as the flag --database takes it
 	db            *postgres // the PostgreSQL server of the database at url; nil on SQLite
-	token         string
-	ids           []string // the ids of the site's people, in the order of their numbers
-	ungroupedIDs  []string // the ids of users in no group; the loads add them to groups and remove them
-	documentBytes int      // the total size of the users' documents in responses, in bytes
-	peakAfterFill int64    // the peak memory of `rollcall serve` after the site was filled, in bytes
+	token         string    // the token for SCIM
+	ids           []string  // the ids of the site's people, in the order of their numbers
+	ungroupedIDs  []string  // the ids of users in no group; the loads add them to groups and remove them
+	documentBytes int       // the total size of the users' documents in responses, in bytes
+	peakAfterFill int64     // the peak memory of `rollcall serve` after the site was filled, in bytes
 
 	smallGroup, largeGroup group           // a group with 10 members, and a group with all users in ids as members
 	emptyGroups            int             // the number of other groups, which have no members
-	activationCounts       []atomic.Uint32 // how often requests have changed the attribute active of each user
+	activationCounts       []atomic.Uint32 // how many times requests have changed the attribute active of each user
 }
 
-// group is a group with members.
+// group is a group of the site.
 type group struct {
 	id      string
-	members int
+	members int // the number of members
 }
 
-// users returns the number of people that the site was created for.
+// users returns the number of people of the site, without the administrator and the users in no
+// group.
 func (s *population) users() int { return len(s.ids) }
 
 // newSite creates a site with no people except the administrator, who has a sign-in link.
@@ -73,7 +75,8 @@ func (s *population) copy(b *bench, name string) (*population, error) {
 	return &c, copyDatabase(c.url, s.url)
 }
 
-// appendRequest builds an HTTP request in buf.
+// appendRequest appends an HTTP request to buf. target is the path below the SCIM address, with the
+// query.
 func (s *population) appendRequest(buf []byte, method, target string, body []byte) []byte {
 	buf = append(buf, method...)
 	buf = append(buf, ' ')
@@ -94,7 +97,7 @@ func lookupPath(userName string) string {
 	return "/Users?filter=" + url.QueryEscape(`userName eq "`+userName+`"`)
 }
 
-// fill sends requests that create n people and the users in no group. Then it creates the groups.
+// fill creates n people and the users in no group. Then it creates the groups.
 func (s *population) fill(ctx context.Context, addr string, n int) error {
 	ids, sizes := make([]string, n+ungroupedUsers), make([]int, n+ungroupedUsers)
 	_, err := doAll(ctx, addr, maxClients, len(ids), func(c *conn, i int) error {
@@ -140,6 +143,7 @@ func (s *population) fillGroups(ctx context.Context, addr string) error {
 	return err
 }
 
+// newGroup creates a group with members.
 func (s *population) newGroup(ctx context.Context, addr, name string, members []string) (group, error) {
 	c, err := dial(ctx, addr)
 	if err != nil {
@@ -156,8 +160,10 @@ func (s *population) newGroup(ctx context.Context, addr, name string, members []
 	return group{id: idOf(answer), members: len(members)}, nil
 }
 
+// teamName returns the name of the empty group with the number n.
 func teamName(n int) string { return fmt.Sprintf("Team %06d", n) }
 
+// groupBody returns the body of the POST of a group.
 func groupBody(name string, members []string) []byte {
 	body := fmt.Appendf(nil, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":%q,"members":[`, name)
 	for i, id := range members {
@@ -169,7 +175,7 @@ func groupBody(name string, members []string) []byte {
 	return append(body, "]}"...)
 }
 
-// idOf returns the id in a resource as the server writes it, or an empty string.
+// idOf returns the id in the body of an answer, or an empty string if there is none.
 func idOf(answer []byte) string {
 	_, rest, found := bytes.Cut(answer, []byte(`"id":"`))
 	id, _, closed := bytes.Cut(rest, []byte(`"`))
@@ -179,6 +185,7 @@ func idOf(answer []byte) string {
 	return string(id)
 }
 
+// unexpectedAnswer returns the error for a wrong answer.
 func unexpectedAnswer(status int, body []byte) error {
 	return fmt.Errorf("unexpected answer %d: %.500s", status, body)
 }
@@ -211,7 +218,7 @@ func (s *population) filterLoad(addr string, clients int, filter func(person) st
 	return s.getLoad(addr, clients, targets, expectTotal(1))
 }
 
-// teamLoad returns a load that looks up random groups by displayName.
+// teamLoad returns a load that looks up random empty groups by displayName.
 func (s *population) teamLoad(addr string, clients int) load {
 	targets := make([]string, s.emptyGroups)
 	for i := range targets {
@@ -231,7 +238,7 @@ func expectText(text string) func(status int, body []byte) error {
 	}
 }
 
-// expectTotal returns a check that accepts a list with a total of n users.
+// expectTotal returns a check that accepts a list with a total of n resources.
 func expectTotal(n int) func(status int, body []byte) error {
 	want := fmt.Appendf(nil, `"totalResults":%d`, n)
 	return func(status int, body []byte) error {
@@ -243,7 +250,8 @@ func expectTotal(n int) func(status int, body []byte) error {
 	}
 }
 
-// createLoad returns a load that creates users that do not exist yet.
+// createLoad returns a load that creates users. The function number returns a new number for each
+// of them.
 func (s *population) createLoad(addr string, clients int, number func() int) (load, error) {
 	const hole = 7_777_777
 	bodies := make([][]byte, 64)
@@ -265,6 +273,7 @@ func (s *population) createLoad(addr string, clients int, number func() int) (lo
 	}, nil
 }
 
+// expectCreated returns an error unless the answer is 201 with an id.
 func expectCreated(status int, body []byte) error {
 	if status != http.StatusCreated || idOf(body) == "" {
 		return unexpectedAnswer(status, body)
@@ -272,7 +281,7 @@ func expectCreated(status int, body []byte) error {
 	return nil
 }
 
-// expectChanged accepts the response to a successful PATCH.
+// expectChanged returns an error unless the answer is that to a successful PATCH.
 func expectChanged(status int, body []byte) error {
 	if status != http.StatusOK && status != http.StatusNoContent {
 		return unexpectedAnswer(status, body)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// spread is a median with the smallest and the largest value.
+// spread is the median of some values, with the smallest and the largest of them.
 type spread struct{ Median, Min, Max float64 }
 
 // spreadOf returns the spread of values, or zero if there are none.
@@ -44,6 +44,7 @@ type sample struct {
 	Database time.Duration // the processor time of PostgreSQL's processes
 }
 
+// rate returns the requests per second.
 func (s sample) rate() float64 {
 	if s.Elapsed <= 0 {
 		return 0
@@ -51,12 +52,13 @@ func (s sample) rate() float64 {
 	return float64(s.Requests) / s.Elapsed.Seconds()
 }
 
-// cpuMicros returns the processor time of the server per request, in µs. databaseMicros returns
-// that of PostgreSQL, and totalMicros the sum of both.
+// cpuMicros returns the processor time of the server for each request, in µs. databaseMicros
+// returns that of PostgreSQL, and totalMicros the sum of both.
 func (s sample) cpuMicros() float64      { return s.perRequest(s.CPU) }
 func (s sample) databaseMicros() float64 { return s.perRequest(s.Database) }
 func (s sample) totalMicros() float64    { return s.perRequest(s.CPU + s.Database) }
 
+// perRequest returns a duration divided by the number of requests, in µs.
 func (s sample) perRequest(d time.Duration) float64 {
 	if s.Requests == 0 {
 		return 0
@@ -67,17 +69,20 @@ func (s sample) perRequest(d time.Duration) float64 {
 // contender is a server under a certain load. A run compares it with other contenders. It is a row
 // of the report.
 type contender struct {
-	Name     string
-	Users    int // the number of users of the site
-	Clients  int
-	server   *server
+	Name    string  // the first cell of the row
+	Users   int     // the number of users of the site
+	Clients int     // how many clients send requests at the same time
+	server  *server // the server that answers, and whose processor time is measured
+	// runRound runs one round, which takes the time d.
 	runRound func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
 	cleanUp  func(ctx context.Context) error // undoes the changes that runRound has made, outside the measured time; may be nil
-	claims   []claim
-	samples  []sample
-	err      error // why the contender failed; after a failure it gets no further samples
+	claims   []claim                         // the claims about this row
+	samples  []sample                        // the results of the rounds so far
+	err      error                           // why the contender failed; after a failure it gets no further samples
 }
 
+// rates, cpuTimes, databaseTimes and totalTimes return a figure of each sample: the requests per
+// second, and the processor time for each request in µs.
 func (c *contender) rates() []float64         { return c.mapSamples(sample.rate) }
 func (c *contender) cpuTimes() []float64      { return c.mapSamples(sample.cpuMicros) }
 func (c *contender) databaseTimes() []float64 { return c.mapSamples(sample.databaseMicros) }
@@ -95,6 +100,8 @@ func (c *contender) mapSamples(f func(sample) float64) []float64 {
 // processorTimes is the processor time that a server and its database server have used.
 type processorTimes struct{ server, database time.Duration }
 
+// readProcessorTimes returns the processor time that the server and its database server have used
+// so far.
 func (s *server) readProcessorTimes() (u processorTimes, err error) {
 	if u.server, err = s.processorTime(); err != nil || s.database == nil {
 		return u, err
@@ -103,15 +110,15 @@ func (s *server) readProcessorTimes() (u processorTimes, err error) {
 	return u, err
 }
 
-// turn is one round of a contender. Its final processor time has not been read yet: a rollcall
-// server writes the log rows of reads up to a second later, and this work belongs to the round.
-// Other servers have their rounds in the meantime.
+// turn is a round of a contender that has run, but whose processor time is not complete yet. A
+// rollcall server writes the log rows of reads up to a second after the round, and this work
+// belongs to the round. Meanwhile other servers have their rounds.
 type turn struct {
 	contender *contender
 	sample    sample
-	before    processorTimes
-	ended     time.Time
-	warmUp    bool // whether the round is a warm-up, whose sample is discarded
+	before    processorTimes // the processor times before the round
+	ended     time.Time      // when the last answer of the round came
+	warmUp    bool           // whether the round is a warm-up, whose sample is discarded
 }
 
 // beginTurn reads the processor time and then runs a round of the contender.
@@ -154,8 +161,9 @@ func (b *bench) runOnce(ctx context.Context, c *contender, d time.Duration) (sam
 	return b.endTurn(ctx, t)
 }
 
-// interleave warms up every contender, then lets them take turns. If a contender fails, the report
-// says why, and the others continue without it. Only the end of ctx stops all contenders.
+// interleave warms up every contender, and then runs the rounds of all contenders in turns. If a
+// contender fails, the report says why, and the others continue without it. Only the end of ctx
+// stops all contenders.
 func (b *bench) interleave(ctx context.Context, all ...*contender) error {
 	open := map[*server]*turn{}
 	for round := range b.rounds + 1 {
@@ -176,7 +184,8 @@ func (b *bench) interleave(ctx context.Context, all ...*contender) error {
 	return context.Cause(ctx)
 }
 
-// runTurn runs one contender's turn. Round 0 is the warm-up.
+// runTurn runs one round of a contender. Round 0 is the warm-up. open holds the turns that have not
+// ended yet, by their server; before the round, runTurn closes the open turn of the server.
 func (b *bench) runTurn(ctx context.Context, open map[*server]*turn, c *contender, round int) error {
 	if t := open[c.server]; t != nil {
 		b.closeTurn(ctx, open, t)
@@ -216,6 +225,7 @@ func (b *bench) closeTurn(ctx context.Context, open map[*server]*turn, t *turn) 
 	t.contender.samples = append(t.contender.samples, s)
 }
 
+// title returns the name of the row with the numbers of users and clients.
 func (c *contender) title() string {
 	return fmt.Sprintf("%s, %s users, %s", c.Name, withThousandsCommas(c.Users), clientsText(c.Clients))
 }

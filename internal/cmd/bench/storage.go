@@ -10,11 +10,11 @@ import (
 // anyPort is the address for servers whose port does not matter.
 const anyPort = "127.0.0.1:0"
 
-// storage makes databases of one kind for one end of provisioning, so that the processor time of
-// each end can be measured separately.
+// storage makes the databases of one end of provisioning. On PostgreSQL, each end has its own
+// database server, so that the processor time of each end can be measured separately.
 type storage struct {
 	bench  *bench
-	server *postgres // nil on SQLite
+	server *postgres // the database server; nil on SQLite
 }
 
 // newStorage starts a PostgreSQL server for the storage, or none for SQLite.
@@ -29,7 +29,8 @@ func (b *bench) newStorage(ctx context.Context, kind string) (*storage, error) {
 	return s, nil
 }
 
-// create makes an empty database and returns its URL. The name has letters, digits and underscores.
+// create makes an empty database and returns its URL. The name must consist of letters, digits and
+// underscores.
 func (s *storage) create(ctx context.Context, name string) (url string, err error) {
 	if s.server == nil {
 		return filepath.Join(s.bench.dir, name+".db"), nil
@@ -56,7 +57,7 @@ func (s *storage) drop(ctx context.Context, name string) error {
 }
 
 // serve starts `rollcall serve` on one of the databases, at an address of the form host:port. The
-// processor time of the database server counts with it.
+// processor time of the database server counts as that of the returned server too.
 func (s *storage) serve(ctx context.Context, name, url, addr string) (*server, error) {
 	started, err := s.bench.startProductAt(ctx, name, url, addr)
 	if err == nil {

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// tap is a proxy between the engine and the site. It shows each exchange before it passes
-// the answer on, and it can refuse requests above a rate.
+// tap is a proxy between the engine and the site. It shows each exchange to the function watch
+// before it passes the answer on. It can refuse requests above a rate.
 type tap struct {
-	addr   string
-	target string // the address of the site, as host:port
-	client *http.Client
-	server *http.Server
+	addr   string       // the address of the tap, as host:port
+	target string       // the address of the site, as host:port
+	client *http.Client // sends the requests to the site
+	server *http.Server // receives the requests of the engine
 
 	mu      sync.Mutex
 	watch   func(exchange) // called for each exchange, one at a time; may be nil
@@ -32,13 +32,14 @@ type tap struct {
 
 // exchange is a request of the engine and the site's answer to it.
 type exchange struct {
-	method, target string // the target is the path below the base URL, with the query
-	body, answer   []byte
-	status         int
-	answered       time.Time
+	method, target string    // the target is the path below the base URL, with the query
+	body, answer   []byte    // the bodies of the request and of the answer
+	status         int       // the status of the answer
+	answered       time.Time // when the answer came
 }
 
-// startTap starts a tap at an address of the form host:port.
+// startTap starts a tap at addr. It passes requests on to target. Both addresses have the form
+// host:port.
 func startTap(ctx context.Context, addr, target string) (*tap, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -54,6 +55,7 @@ func startTap(ctx context.Context, addr, target string) (*tap, error) {
 	return t, nil
 }
 
+// stop ends the tap.
 func (t *tap) stop() error {
 	t.client.CloseIdleConnections()
 	return t.server.Close()
@@ -73,7 +75,7 @@ func (t *tap) counts() (allowed, refused int) {
 	return t.allowed, t.refused
 }
 
-// allow reports whether a request is within the rate.
+// allow reports whether a request is within the rate, and counts it.
 func (t *tap) allow(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,7 +91,7 @@ func (t *tap) allow(now time.Time) bool {
 	return true
 }
 
-// ServeHTTP passes a request on to the site.
+// ServeHTTP passes a request on to the site, or refuses it if it is above the rate.
 func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !t.allow(time.Now()) {
 		w.Header().Set("Retry-After", "1")
@@ -116,7 +118,7 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(did.answer)
 }
 
-// passToWatcher passes an exchange to the function that watches, if there is one.
+// passToWatcher calls watch with an exchange, if watch is not nil.
 func (t *tap) passToWatcher(did exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

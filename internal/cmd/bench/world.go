@@ -24,6 +24,7 @@ func kindName(kind string) string {
 	return "SQLite"
 }
 
+// parseKinds reads the value of -database.
 func parseKinds(text string) ([]string, error) {
 	switch text {
 	case "both":
@@ -39,19 +40,22 @@ const (
 	partRead    = "read"
 	partList    = "list"
 	partGroup   = "group"
-	partRival   = "rival"
+	partRival   = "rival" // a server of another project, beside Rollcall
 	partWrite   = "write"
-	partSearch  = "search"
-	partMapping = "mapping"
+	partLoad    = "load"    // reads and writes at rising rates
+	partSearch  = "search"  // searches by attributes that are declared searchable
+	partMapping = "mapping" // the evaluation of the user mapping of new applications
 	partSignIn  = "signin"
-	partCycle   = "cycle"
-	partEngine  = "engine"
+	partCycle   = "cycle"  // whole provisioning cycles
+	partEngine  = "engine" // single changes, many groups, throttling targets and idle jobs
 )
 
+// partNames returns the names of all parts, in the order of the report.
 func partNames() []string {
-	return []string{partRead, partList, partGroup, partRival, partWrite, partSearch, partMapping, partSignIn, partCycle, partEngine}
+	return []string{partRead, partList, partGroup, partRival, partWrite, partLoad, partSearch, partMapping, partSignIn, partCycle, partEngine}
 }
 
+// parseParts reads the value of -only.
 func parseParts(text string) ([]string, error) {
 	var list []string
 	for word := range strings.SplitSeq(text, ",") {
@@ -66,28 +70,29 @@ func parseParts(text string) ([]string, error) {
 
 // databaseSites holds a site of each size on one kind of database.
 type databaseSites struct {
-	kind  string
+	kind  string        // the kind of database
 	sites []*population // the sites, the smallest first
 }
 
+// largest returns the largest site.
 func (w *databaseSites) largest() *population { return w.sites[len(w.sites)-1] }
 
 // runningSites holds the sites while a part is measured, with a running rollcall server for each.
 type runningSites struct {
 	*databaseSites
-	servers []*server
-	empty   *server // a server with an empty handler, which shows how fast the machine is during the part
+	servers []*server // the servers of the sites, in the order of sites
+	empty   *server   // a server with an empty handler, which shows how fast the machine is during the part
 }
 
-// addEmptyHandler adds a row for an HTTP server whose handler does no work, to compare the others
-// with. The requests are the same as in the row for GETs by id.
+// addEmptyHandler adds a row for the server with the empty handler, which does no work. Other rows
+// are compared with it. The requests are the same as in the row for GETs by id.
 func (w *runningSites) addEmptyHandler(s *section, clients int) *contender {
 	l := w.largest().readByIDLoad(w.empty.addr, clients)
 	l.checkResponse = expectEmptyAnswer
 	return s.addRow("empty net/http handler", 0, w.empty, l)
 }
 
-// isLargest reports whether site i is the largest. The aims apply only to that site.
+// isLargest reports whether the site at index i is the largest. The aims apply only to that site.
 func (w *databaseSites) isLargest(i int) bool { return i == len(w.sites)-1 }
 
 // databasePart is a part of the run that is measured on each kind of database. measure adds rows to
@@ -97,13 +102,15 @@ type databasePart struct {
 	measure     func(ctx context.Context, w *runningSites, s *section) error
 }
 
+// databaseParts returns the parts that are measured on each kind of database, in their order.
 func (b *bench) databaseParts() []databasePart {
 	return []databasePart{
 		{partRead, "Reads", b.measureReads},
 		{partList, "Lists", b.measureLists},
 		{partGroup, "Groups", b.measureGroups},
-		{partRival, "Beside a server that keeps everything in memory", b.measureContender}, // this part is before the writes, because it compares the people with those that were created
+		{partRival, "Beside a server that keeps everything in memory", b.measureRival}, // this part is before the writes, because it compares the people with those that were created
 		{partWrite, "Durable writes", b.measureWrites},
+		{partLoad, "Rising load", b.measureLoad},
 		{partSearch, "Searchable attributes", b.measureSearchable}, // this part is last, because the other parts measure sites without declared attributes
 	}
 }
@@ -147,7 +154,8 @@ func (b *bench) measureDatabase(ctx context.Context, kind string, r *report) {
 	}
 }
 
-// runPart runs a part of the run with new servers, so that their peak memory belongs to that part.
+// runPart measures one part with the function plan. It starts new servers for it, so that their
+// peak memory belongs to that part.
 func (b *bench) runPart(ctx context.Context, w *databaseSites, s *section, plan func(context.Context, *runningSites, *section) error) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -200,6 +208,7 @@ func (b *bench) fillSites(ctx context.Context, kind string) (*databaseSites, err
 	return w, nil
 }
 
+// populate creates a site on one kind of database and fills it with n people and their groups.
 func (b *bench) populate(ctx context.Context, kind string, n int) (*population, error) {
 	url := filepath.Join(b.dir, fmt.Sprintf("site-%d.db", n))
 	var db *postgres

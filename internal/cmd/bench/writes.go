@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// writerCounts returns the numbers of concurrent writing clients to measure.
+// writerCounts returns the numbers of clients with which writes are measured.
 func (b *bench) writerCounts() []int {
 	list := []int{1, b.clients, maxClients}
 	slices.Sort(list)
@@ -29,7 +29,7 @@ type comparisonServers struct {
 	files                       []string // the files of the copied databases, which are removed at the end
 }
 
-// measureWrites measures patches and creates of users.
+// measureWrites measures PATCHes and POSTs of users.
 func (b *bench) measureWrites(ctx context.Context, w *runningSites, s *section) (err error) {
 	var other *comparisonServers
 	if w.kind == kindSQLite {
@@ -79,6 +79,7 @@ func (b *bench) startComparisons(ctx context.Context, w *runningSites) (*compari
 	return o, err
 }
 
+// stopComparisons stops the two servers for comparison and removes their databases.
 func (b *bench) stopComparisons(o *comparisonServers) error {
 	err := errors.Join(b.stop(o.storeOnly), b.stop(o.commitPerRequest))
 	for _, file := range o.files {
@@ -87,6 +88,7 @@ func (b *bench) stopComparisons(o *comparisonServers) error {
 	return err
 }
 
+// addPatchRows adds the rows about PATCHes. other is nil on PostgreSQL.
 func (b *bench) addPatchRows(w *runningSites, s *section, other *comparisonServers) {
 	empty := w.addEmptyHandler(s, b.clients)
 	for _, clients := range b.writerCounts() {
@@ -98,7 +100,7 @@ func (b *bench) addPatchRows(w *runningSites, s *section, other *comparisonServe
 				continue
 			}
 			if small != nil {
-				c.claims = append(c.claims, costClaim(small, w.smallerSiteName(), w.onPostgres(atMost(1.3))))
+				c.claims = append(c.claims, costClaim(small, w.smallerSiteName(), w.aimOnPostgres(atMost(1.3))))
 			}
 			if clients == b.clients {
 				c.claims = append(c.claims, w.budgetClaims(350, empty)...)
@@ -111,6 +113,7 @@ func (b *bench) addPatchRows(w *runningSites, s *section, other *comparisonServe
 	}
 }
 
+// addCreateRows adds the rows about POSTs. other is nil on PostgreSQL.
 func (b *bench) addCreateRows(w *runningSites, s *section, other *comparisonServers) error {
 	empty := w.addEmptyHandler(s, b.clients)
 	var last atomic.Int64
@@ -129,7 +132,7 @@ func (b *bench) addCreateRows(w *runningSites, s *section, other *comparisonServ
 			}
 			c := s.addRow("POST", site.users(), w.servers[i], l)
 			if small != nil {
-				c.claims = append(c.claims, costClaim(small, w.smallerSiteName(), w.onPostgres(atMost(1.3))))
+				c.claims = append(c.claims, costClaim(small, w.smallerSiteName(), w.aimOnPostgres(atMost(1.3))))
 			}
 			if clients == b.clients {
 				c.claims = append(c.claims, w.budgetClaims(300, empty)...)
@@ -144,6 +147,8 @@ func (b *bench) addCreateRows(w *runningSites, s *section, other *comparisonServ
 	return nil
 }
 
+// addComparedCreates adds the rows about POSTs at the two servers for comparison, and the claims
+// that compare c with them.
 func (b *bench) addComparedCreates(s *section, c *contender, other *comparisonServers, clients int, number func() int) error {
 	l, err := other.site.createLoad(other.commitPerRequest.addr, clients, number)
 	if err != nil {
@@ -200,7 +205,7 @@ func (s *section) addStoreRow(server *server, users, clients int) *contender {
 	return c
 }
 
-// getJSON sends a GET and decodes the response.
+// getJSON sends a GET and decodes the JSON of the response into v. token may be empty.
 func getJSON(ctx context.Context, url, token string, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()

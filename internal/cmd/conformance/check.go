@@ -12,10 +12,10 @@ import (
 type verdict int
 
 const (
-	failed verdict = iota // a failure that explained.go does not explain
-	passed
-	explained // a failure that explained.go explains
-	notRun
+	failed    verdict = iota // the check failed, and explained.go does not explain the failure
+	passed                   // the check passed
+	explained                // the check failed, and explained.go explains the failure
+	notRun                   // the check was not run
 )
 
 // check is one check of a suite, with its verdict.
@@ -26,12 +26,15 @@ type check struct {
 	reason  string // why the server behaves differently, if the verdict is explained; otherwise empty
 }
 
+// pass returns a check that passed.
 func pass(name string) check { return check{name: name, verdict: passed} }
 
+// fail returns a check that failed, with the formatted text as details.
 func fail(name, format string, args ...any) check {
 	return check{name: name, details: foreign.OneLine(fmt.Sprintf(format, args...))}
 }
 
+// skip returns a check that was not run, and the reason.
 func skip(name, why string) check {
 	return check{name: name, verdict: notRun, details: foreign.OneLine(why)}
 }
@@ -47,7 +50,7 @@ func passIf(ok bool, name, format string, args ...any) check {
 
 // suite is a group of checks that run against their own site. It is one row of the table.
 type suite struct {
-	name        string
+	name        string // the name of the suite in the table
 	description string // the subject of the checks, for the table
 	site        string // the name of the suite's own site, which is empty at the start
 	strict      bool   // whether the suite's site is in strict mode
@@ -62,7 +65,7 @@ type report struct {
 	checks  []check
 }
 
-// result is a suite and the outcomes of its checks.
+// result is a suite with its report.
 type result struct {
 	suite
 	report
@@ -93,6 +96,7 @@ func explainKnownFailures(s suite, found report, err error) result {
 	return r
 }
 
+// count returns how many checks of the suite have a verdict.
 func (r result) count(v verdict) (n int) {
 	for _, c := range r.checks {
 		if c.verdict == v {

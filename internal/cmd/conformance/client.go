@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	mediaType    = "application/scim+json"
-	requestLimit = 30 * time.Second
+	mediaType    = "application/scim+json" // the content type of SCIM
+	requestLimit = 30 * time.Second        // how long a request may take
 )
 
 // client sends requests to one site.
 type client struct {
-	base  string // the site's tenant URL, without a trailing slash
-	token string
-	http  *http.Client
+	base  string       // the site's tenant URL, without a trailing slash
+	token string       // the site's token
+	http  *http.Client // sends the requests
 }
 
+// newClient returns a client for the site with this tenant URL and token.
 func newClient(base, token string) *client {
 	return &client{base: base, token: token, http: &http.Client{
 		Timeout: requestLimit,
@@ -37,7 +38,7 @@ type answer struct {
 	status  int
 	body    []byte
 	doc     map[string]any // the body as a JSON object; nil if the body is not a JSON object
-	elapsed time.Duration
+	elapsed time.Duration  // how long the server took to answer
 }
 
 // String describes an answer for the text of a failed check.
@@ -45,8 +46,12 @@ func (a answer) String() string {
 	return fmt.Sprintf("%d %s", a.status, bytes.TrimSpace(a.body[:min(len(a.body), 400)]))
 }
 
+// scimType returns the error keyword in the answer, such as "invalidFilter", or "" if there is
+// none.
 func (a answer) scimType() string { s, _ := a.doc["scimType"].(string); return s }
-func (a answer) id() string       { s, _ := a.doc["id"].(string); return s }
+
+// id returns the id of the resource in the answer, or "" if there is none.
+func (a answer) id() string { s, _ := a.doc["id"].(string); return s }
 
 // call sends a SCIM request. path is appended to the tenant URL. If body is not nil, it is sent as
 // JSON.
@@ -62,6 +67,7 @@ func (c *client) call(ctx context.Context, method, path string, body any) (answe
 	return c.send(ctx, method, c.base+path, header, text)
 }
 
+// send sends a request with these headers and this body, and reads the answer.
 func (c *client) send(ctx context.Context, method, url string, header http.Header, body []byte) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 )
 
+// URNs of schemas and messages.
 const (
 	userURN       = "urn:ietf:params:scim:schemas:core:2.0:User"
 	groupURN      = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -32,7 +33,7 @@ func normalizeResource(resource map[string]any) map[string]any {
 }
 
 // isSetByServer reports whether the server sets a value itself, so that comparisons must ignore it.
-// at is the path of the object that contains the value.
+// at is the name of the attribute that contains the value; it is empty for a whole resource.
 func isSetByServer(at, name string, value any) bool {
 	switch {
 	case name == "primary" && value == false:
@@ -47,6 +48,8 @@ func isSetByServer(at, name string, value any) bool {
 	return false
 }
 
+// normalize returns the normalized form of a value, or nil if the value is dropped. at is the name
+// of the attribute that contains the value; it is empty for a whole resource.
 func normalize(at string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:

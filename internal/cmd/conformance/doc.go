@@ -10,6 +10,11 @@
 //	                        │
 //	                        └─► checks ─► known failure? (explained.go) ─► one table
 //
+// A suite is a group of checks that has its own site. A vector is one of our own tests, with its
+// data in scim/testdata. A collection is a file of tests that another project publishes. A strict
+// site refuses everything that the RFCs do not allow; a tolerant site accepts known deviations of
+// clients.
+//
 // A check passes, fails, or was not run for a reason that the table names. If the machine lacks a
 // collection, Python or npm, the checks that need it never count as passed. Some checks expect more
 // than the RFC requires. They fail, and explained.go has the reason for each of them. So the table

@@ -2,8 +2,8 @@ package main
 
 import "strings"
 
-// explanation is a known failure of a check, and the reason why the server behaves differently. If
-// the check fails with other details, it is a new failure.
+// explanation is a known failure of a check, and the reason why the server behaves differently than
+// the check wants. If the check fails with other details, it is a new failure.
 type explanation struct {
 	suite       string // name of the suite
 	check       string // name of the check
@@ -11,17 +11,19 @@ type explanation struct {
 	reason      string // why the server behaves differently
 }
 
+// Names of suites.
 const (
 	microsoftName    = "Microsoft reference collection"
 	sanityStrictName = "scim-sanity, strict"
 	testerName       = "scim2-tester"
 	testerStrictName = "scim2-tester, strict"
 
+	// removedActiveReason explains why removing the attribute active does not remove it.
 	removedActiveReason = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
 )
 
-// explanations returns the known failures of Rollcall. These checks expect something that RFC 7643
-// and RFC 7644 do not require.
+// explanations returns the known failures of Rollcall. The checks fail because they expect
+// something that RFC 7643 and RFC 7644 do not require.
 func explanations() []explanation {
 	return []explanation{
 		{

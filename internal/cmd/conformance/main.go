@@ -32,10 +32,12 @@ func main() {
 type options struct {
 	binary      string // the path of the rollcall binary
 	output      string // the file that gets the table; may be empty
-	vectors     string // folder of our vectors
-	collections string // folder of other projects' collections; may be empty
+	vectors     string // the folder with the data of our vectors
+	collections string // the folder with other projects' collections; may be empty
 }
 
+// parseFlags returns the values of the flags. It makes paths absolute, and checks that the binary
+// exists.
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
@@ -66,6 +68,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
+// run runs all suites and writes the table. It returns an error if a check failed and explained.go
+// does not explain the failure.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	o, err := parseFlags(args, stderr)
 	if err != nil {
@@ -164,8 +168,8 @@ func suites(o options, t *tools) []suite {
 	}
 }
 
-// withoutTool wraps the run function of a suite that needs no other program. The wrapped function
-// returns a report without a program name.
+// withoutTool turns a function that returns checks into the function run of a suite. The suite
+// needs no program of another project, so its report names none.
 func withoutTool(run func(context.Context, *client) ([]check, error)) func(context.Context, *client) (report, error) {
 	return func(ctx context.Context, c *client) (report, error) {
 		checks, err := run(ctx, c)

@@ -15,6 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
+// oktaFile is the name of the file with Okta's SPEC test.
 const oktaFile = "okta-scim-20-spec-test.json"
 
 // runscopeTest is an API test in the export format of the product Runscope. Okta publishes its SPEC
@@ -25,28 +26,30 @@ type runscopeTest struct {
 
 // runscopeStep is a request of the test, with the assertions about its answer.
 type runscopeStep struct {
-	Kind       string `json:"step_type"`
-	Skipped    bool
-	Note       string
+	Kind       string `json:"step_type"` // "request" if the step sends a request
+	Skipped    bool   // whether the test says to skip the step
+	Note       string // the name of the step
 	Headers    http.Header
 	Method     string
 	URL        string
 	Body       string
 	Assertions []assertion
-	Variables  []struct{ Name, Property string }
+	// Variables are set from the answer. Each gets the value of a property of the JSON body. Later
+	// steps use it.
+	Variables []struct{ Name, Property string }
 }
 
-// assertion compares a part of an answer with a value. Source names the part, such as the status or
-// the JSON body. Property names a property of that body.
+// assertion compares a part of an answer with a value. Source names the part: the status, the time
+// or the JSON body. If it is the body, Property names a property of the body.
 type assertion struct {
-	Comparison string
+	Comparison string // the operator, such as "equal"; see evaluateComparison
 	Source     string
 	Property   string
-	Value      any
+	Value      any // the value on the right of the operator
 }
 
-// readCollection reads a test file of another project. If the folder or the file is missing, the
-// suite does not run.
+// readCollection reads a collection of another project. If the folder or the file is missing, it
+// returns a Missing error, and the suite does not run.
 func readCollection[T any](folder, file string) (v T, err error) {
 	if folder == "" {
 		return v, foreign.NewMissing("%s is not set to the folder that holds %s", collectionsVariable, file)
@@ -58,6 +61,7 @@ func readCollection[T any](folder, file string) (v T, err error) {
 	return v, err
 }
 
+// oktaSuite returns the function that runs Okta's SPEC test. folder contains the file of the test.
 func oktaSuite(folder string) func(context.Context, *client) ([]check, error) {
 	return func(ctx context.Context, c *client) ([]check, error) {
 		test, err := readCollection[runscopeTest](folder, oktaFile)
@@ -94,6 +98,7 @@ type oktaRun struct {
 	variables map[string]string // the value of each variable, by its name
 }
 
+// newOktaRun returns a run that has set the variables that Okta's test needs before its first step.
 func newOktaRun(c *client) *oktaRun {
 	return &oktaRun{client: c, variables: map[string]string{
 		"SCIMBaseURL": c.base, "auth": "Bearer " + c.token,
@@ -103,6 +108,7 @@ func newOktaRun(c *client) *oktaRun {
 	}}
 }
 
+// variablePattern matches a variable, such as {{auth}}.
 var variablePattern = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
 // fillVariables replaces each variable {{name}} in a string by its value. It does not change
@@ -116,6 +122,8 @@ func (o *oktaRun) fillVariables(text string) string {
 	})
 }
 
+// runStep sends the request of a step. It checks the assertions about the answer, and sets the
+// variables of the step.
 func (o *oktaRun) runStep(ctx context.Context, s runscopeStep) ([]check, error) {
 	header := http.Header{}
 	for name, values := range s.Headers {
@@ -153,6 +161,7 @@ func encodeQuery(url string) string {
 	return path + "?" + strings.Join(parameters, "&")
 }
 
+// checkAssertion returns the check that an assertion is true of an answer.
 func (o *oktaRun) checkAssertion(s runscopeStep, as assertion, a answer) check {
 	source := as.Source
 	if as.Property != "" {
@@ -228,6 +237,7 @@ func asText(v any) string {
 	return asJSON(v)
 }
 
+// propertyPartPattern matches one part of a property, such as "name" or "[0]".
 var propertyPartPattern = regexp.MustCompile(`([^.\[\]]+)|\[(\d+)\]`)
 
 // propertyOf returns the value of a property of a JSON object, such as Resources[0].name.givenName.

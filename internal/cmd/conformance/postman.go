@@ -14,8 +14,9 @@ import (
 )
 
 const (
+	// postmanFile is the name of the file with Microsoft's collection.
 	postmanFile = "microsoft-scim-reference-postman.json"
-	// newmanPackage is the npm package of Postman's own runner.
+	// newmanPackage is the npm package of newman, the program of Postman that runs collections.
 	newmanPackage = "newman@6"
 )
 
@@ -25,6 +26,8 @@ type postmanCollection struct {
 	Item []struct{ Name string }
 }
 
+// postmanSuite returns the function that runs Microsoft's collection with newman. folder contains
+// the file of the collection.
 func postmanSuite(folder string, t *tools) func(context.Context, *client) (report, error) {
 	return func(ctx context.Context, c *client) (report, error) {
 		collection, err := readCollection[postmanCollection](folder, postmanFile)
@@ -62,8 +65,8 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 	}
 }
 
-// installNewman installs Postman's runner into the temporary folder. It returns the path of the
-// program, and its name and version for the report.
+// installNewman installs newman into the temporary folder. It returns the path of the program, and
+// its name and version for the report.
 func (t *tools) installNewman(ctx context.Context) (path, program string, err error) {
 	dir := filepath.Join(t.dir, "newman")
 	if err := foreign.InstallNPMPackages(ctx, dir, newmanPackage); err != nil {

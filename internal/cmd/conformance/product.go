@@ -11,12 +11,13 @@ import (
 
 // product is the rollcall binary under test, with a fresh database.
 type product struct {
-	binary string
-	dir    string // the folder with the database and the server's log
-	addr   string // the address of the running server, as host:port
-	server *binary.Process
+	binary string          // the path of the binary
+	dir    string          // the folder with the database and the server's log
+	addr   string          // the address of the running server, as host:port
+	server *binary.Process // the running server
 }
 
+// command returns a rollcall command for the database, not yet started.
 func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.binary, append([]string{"--database", filepath.Join(p.dir, "rollcall.db")}, args...)...)
 	cmd.Dir = p.dir
@@ -24,7 +25,7 @@ func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// runCommand runs one command and returns its output.
+// runCommand runs one rollcall command and returns its output.
 func (p *product) runCommand(ctx context.Context, args ...string) (string, error) {
 	return binary.Output(p.command(ctx, args...))
 }
@@ -42,6 +43,7 @@ func (p *product) createSite(ctx context.Context, name string, strict bool) (tok
 	return p.runCommand(ctx, "token", "create", name)
 }
 
+// siteURL returns the tenant URL of a site.
 func (p *product) siteURL(name string) string {
 	return "http://" + p.addr + "/c/" + name + "/auth/scim/v2"
 }
@@ -58,4 +60,5 @@ func (p *product) serve(ctx context.Context) (err error) {
 	return nil
 }
 
+// stop ends the server.
 func (p *product) stop() error { return p.server.Stop() }

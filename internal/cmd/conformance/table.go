@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
+// tableHeading returns the headings of the columns.
 func tableHeading() []string {
 	return []string{"Suite", "What it is", "Passed", "Failed", "Failed as explained", "Not run", "Why not run"}
 }
@@ -30,8 +31,8 @@ func (r result) cells() []string {
 	}
 }
 
-// notRunReasons returns why checks were not run. Each reason appears once, with its number of
-// checks.
+// notRunReasons returns the reasons why checks were not run. Each reason appears once, with the
+// number of checks that it kept from running.
 func (r result) notRunReasons() []string {
 	var order []string
 	times := map[string]int{}
@@ -80,6 +81,7 @@ func printTable(w io.Writer, results []result) {
 	}
 }
 
+// tableRow returns cells in the form that the library for tables needs.
 func tableRow(cells []string) table.Row {
 	r := make(table.Row, len(cells))
 	for i, c := range cells {
@@ -129,6 +131,8 @@ into a temporary directory.
 	return []byte(b.String())
 }
 
+// writeList writes a section with all checks that have a verdict, unless there are none. title is
+// its heading, lead its first paragraph. say returns the text about a check.
 func writeList(b *strings.Builder, results []result, v verdict, title, lead string, say func(check) string) {
 	var cells [][]string
 	for _, r := range results {
@@ -149,6 +153,7 @@ func writeList(b *strings.Builder, results []result, v verdict, title, lead stri
 	}
 }
 
+// writeRow writes one row of a Markdown table.
 func writeRow(b *strings.Builder, cells []string) {
 	for _, c := range cells {
 		b.WriteString("| " + strings.NewReplacer("|", `\|`, "<", "&lt;", "{", "&#123;").Replace(c) + " ")

@@ -29,6 +29,7 @@ func (t *tools) runTester(ctx context.Context, c *client) (report, error) {
 	return report{program, checks}, nil
 }
 
+// testerResultPattern matches the line of a check: its verdict and its title.
 var testerResultPattern = regexp.MustCompile(`^(SUCCESS|COMPLIANT|ACCEPTABLE|DEVIATION|ERROR|CRITICAL|SKIPPED) (\S.*)$`)
 
 // testerChecks parses the output of scim2 test. A deviation from a SHOULD of the RFC counts as a
@@ -56,6 +57,7 @@ func testerChecks(printed string) (checks []check) {
 	return checks
 }
 
+// hasFailure reports whether one of the checks has failed.
 func hasFailure(checks []check) bool {
 	for _, c := range checks {
 		if c.verdict == failed {
@@ -65,7 +67,7 @@ func hasFailure(checks []check) bool {
 	return false
 }
 
-// runSanity runs scim-sanity's probe, which reports in JSON.
+// runSanity runs the command "probe" of scim-sanity, which reports in JSON.
 func (t *tools) runSanity(ctx context.Context, c *client) (report, error) {
 	python, err := t.installTesters(ctx)
 	if err != nil {

@@ -15,8 +15,9 @@ type tools struct {
 	installError error           // why the Python environment could not be created; nil if there was no problem
 }
 
-// installTesters installs the newest versions of the testers in Python, at its first call. If that
-// fails, all later calls return the same error, because a second try would fail too.
+// installTesters installs the newest versions of scim2-cli, scim2-tester and scim-sanity, at its
+// first call. If that fails, all later calls return the same error, because a second try would fail
+// too.
 func (t *tools) installTesters(ctx context.Context) (*foreign.Python, error) {
 	if t.python == nil && t.installError == nil {
 		t.python, t.installError = foreign.InstallPython(ctx, filepath.Join(t.dir, "python"), "scim2-cli", "scim2-tester", "scim-sanity")

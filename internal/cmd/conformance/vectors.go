@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// vectors are our own tests, written from RFC 7643, RFC 7644 and the documentation of Entra and
-// Okta. Each vector names its source.
+// vectors runs our own tests, which are written from RFC 7643, RFC 7644 and the documentation of
+// Entra and Okta. Each test is a vector, and names its source.
 type vectors struct {
-	folder string
+	folder string // the folder with the data of the vectors
 }
 
 // filterVector is a test with a filter, or with the path of a PATCH.
@@ -25,17 +25,18 @@ type filterVector struct {
 	Valid   bool      // whether the server must accept the filter or path
 	Lenient bool      // whether any answer except a 5xx passes, because the RFC allows several interpretations
 	Error   scimTypes // the acceptable errors, if Valid is false
-	Match   []struct {
-		Resource json.RawMessage
-		Result   bool
+	// Match has resources that the filter must match, or must not match.
+	Match []struct {
+		Resource json.RawMessage // a user, or "$babs" for the user in babs.json
+		Result   bool            // whether the filter must match the user
 	}
 }
 
 // patchVector is a test with a PATCH of a resource.
 type patchVector struct {
 	Name      string
-	Mode      string         // "strict" if the vector is only for a strict site
-	Profile   string         // "entra" if the vector is not from the RFC, so that only a tolerant site must understand it
+	Mode      string         // "strict" if only a strict site must pass
+	Profile   string         // "entra" if the vector shows a form that only Entra sends, so that only a tolerant site must pass
 	Resource  map[string]any // the resource before the PATCH
 	Patch     map[string]any // the body of the PATCH
 	Expect    map[string]any // the resource after the PATCH
@@ -46,6 +47,7 @@ type patchVector struct {
 // scimTypes is the list of acceptable error keywords. In JSON it may be a single keyword.
 type scimTypes []string
 
+// UnmarshalJSON reads a list of keywords, or a single keyword.
 func (s *scimTypes) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
@@ -55,11 +57,12 @@ func (s *scimTypes) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(s))
 }
 
-// checkRefused returns the check that an answer is one of the expected errors.
+// checkRefused returns the check that an answer is an error with one of the keywords.
 func (s scimTypes) checkRefused(name string, a answer) check {
 	return passIf(a.status == http.StatusBadRequest && slices.Contains(s, a.scimType()), name, "want 400 %s, got %v", strings.Join(s, " or "), a)
 }
 
+// readJSON decodes a JSON file.
 func readJSON[T any](folder, file string) (v T, err error) {
 	text, err := os.ReadFile(filepath.Join(folder, file))
 	if err != nil {
@@ -71,6 +74,7 @@ func readJSON[T any](folder, file string) (v T, err error) {
 	return v, nil
 }
 
+// noGroupsReason says why the checks with groups were not run.
 const noGroupsReason = "this server offers no groups"
 
 // checkFilters checks all filter vectors. It sends the filter of a vector in a query for users. If
@@ -102,14 +106,16 @@ func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	return checks, nil
 }
 
-// filterRun runs the filter vectors on a site with one user. The filters refer to that user.
+// filterRun runs the filter vectors on a site with one user, whose name is babs. The filters refer
+// to that user.
 type filterRun struct {
 	*client
-	user         map[string]any // the user as the vectors describe it
-	id           string         // id of the user babs on the server
+	user map[string]any // the user as the vectors describe it
+	id   string         // id of the user babs on the server
+	// shiftTimes adapts the times in a filter to the user on the server; see timeShifter.
 	shiftTimes   func(filter string) (string, error)
-	hasGroups    bool
-	createdCount int
+	hasGroups    bool // whether the server offers groups
+	createdCount int  // how many user names withUniqueName has made
 }
 
 // prepareServer creates the user against which the filters are tested, and finds out whether the
@@ -138,6 +144,8 @@ func (f *filterRun) withUniqueName(resource map[string]any) map[string]any {
 	return doc
 }
 
+// checkFilter sends the filter of a vector in a query, and returns the check of the answer. It
+// first creates the other users that the vector mentions.
 func (f *filterRun) checkFilter(ctx context.Context, v filterVector) (check, error) {
 	name := "filter " + v.Filter
 	text, err := f.shiftTimes(strings.ReplaceAll(v.Filter, fmt.Sprint(f.user["id"]), f.id))
@@ -179,6 +187,8 @@ func (f *filterRun) checkFilter(ctx context.Context, v filterVector) (check, err
 	return pass(name), nil
 }
 
+// checkPath sends the path of a vector in a PATCH with the operation remove, and returns the check
+// of the answer.
 func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error) {
 	name := "path " + v.Path
 	endpoint, resource := "/Users", f.withUniqueName(f.user)
@@ -245,14 +255,14 @@ func timeShifter(vector, server map[string]any) (func(string) (string, error), e
 	}, nil
 }
 
+// lastModified returns the time meta.lastModified of a resource.
 func lastModified(resource map[string]any) (time.Time, error) {
 	meta, _ := resource["meta"].(map[string]any)
 	return time.Parse(time.RFC3339, fmt.Sprint(meta["lastModified"]))
 }
 
-// checkPatches returns a function that runs each patch vector on a new resource. If
-// strict is true, it runs the vectors for a strict site, otherwise the vectors that a tolerant site
-// must understand.
+// checkPatches returns a function that runs each patch vector on a new resource. If strict is true,
+// the function runs the vectors for a strict site, otherwise the vectors for a tolerant site.
 func (v vectors) checkPatches(strict bool) func(context.Context, *client) ([]check, error) {
 	return func(ctx context.Context, c *client) ([]check, error) {
 		all, err := readJSON[[]patchVector](v.folder, "scim-patch.json")
@@ -283,6 +293,7 @@ func (v vectors) checkPatches(strict bool) func(context.Context, *client) ([]che
 	}
 }
 
+// endpoint returns the endpoint of the vector's resource.
 func (v patchVector) endpoint() string {
 	if strings.Contains(fmt.Sprint(v.Resource["schemas"]), groupURN) {
 		return "/Groups"
@@ -294,10 +305,12 @@ func (v patchVector) endpoint() string {
 type patchRun struct {
 	*client
 	vector       patchVector
-	userName     string
-	createdPaths []string // paths of the resources that checkVector must remove, oldest first
+	userName     string   // the name of the user that the vector changes
+	createdPaths []string // the paths of the resources that checkVector must remove, the oldest first
 }
 
+// checkVector runs the vector and removes the resources that this created. It returns the check of
+// the result.
 func (p *patchRun) checkVector(ctx context.Context) (check, error) {
 	c, err := p.applyPatch(ctx)
 	for i := len(p.createdPaths) - 1; i >= 0; i-- {
@@ -308,6 +321,8 @@ func (p *patchRun) checkVector(ctx context.Context) (check, error) {
 	return c, err
 }
 
+// applyPatch creates the resource of the vector, sends the PATCH, and returns the check of the
+// result.
 func (p *patchRun) applyPatch(ctx context.Context) (check, error) {
 	v := p.vector
 	own, err := p.createMembers(ctx)
@@ -386,8 +401,8 @@ func (p *patchRun) createMembers(ctx context.Context) (replacement, error) {
 	return own, nil
 }
 
-// memberIDs returns the distinct members in the operations and in the resource before and after, in
-// order.
+// memberIDs returns the ids of all members in the operations of the vector, and in its resource
+// before and after the PATCH. Each id appears once.
 func memberIDs(v patchVector) []string {
 	lists := []any{v.Resource["members"], v.Expect["members"]}
 	operations, _ := v.Patch["Operations"].([]any)
@@ -413,9 +428,10 @@ func memberIDs(v patchVector) []string {
 // unused user name.
 type replacement struct {
 	ids      map[string]string // the server's id for each id in the vector
-	userName string
+	userName string            // the unused user name
 }
 
+// replaceIn returns a copy of a JSON value with the replacements.
 func (s replacement) replaceIn(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -440,8 +456,8 @@ func (s replacement) replaceIn(v any) any {
 	return v
 }
 
-// replaceText replaces an id that is the whole string, that is in quotes within a path, or that is
-// at the end of a URL.
+// replaceText returns a string with the replacements. It replaces an id that is the whole string,
+// that is in quotes within a path, or that is at the end of a URL.
 func (s replacement) replaceText(v string) string {
 	for old, id := range s.ids {
 		switch {

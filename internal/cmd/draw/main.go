@@ -34,6 +34,7 @@ func main() {
 	}
 }
 
+// run reads the flags, draws and writes the draw to stdout.
 func run(args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("draw", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -72,11 +73,11 @@ func commit(root string) (string, error) {
 
 // An item is a comment or a name, with the file and line where it is.
 type item struct {
-	file string
-	line int
-	text string
-	// the comment above the function, type or block that contains the item, and its first line;
-	// empty if nothing contains the item
+	file string // the path of the file
+	line int    // the first line of the item in the file
+	text string // the text of the comment, or the name
+	// the declaration that contains the item (a function, a type or a block): its comment and its
+	// first line; empty if no declaration contains the item
 	enclosing []string
 	// the lines of the item and up to contextLines lines before and after it, with line numbers
 	excerpt string
@@ -87,7 +88,7 @@ const contextLines = 2
 
 // A pkg holds the comments and names of one package. It leaves out test files and generated files.
 type pkg struct {
-	path     string
+	path     string // the path of the package in the module
 	doc      string // the package comment
 	comments []item
 	names    []item
@@ -133,7 +134,7 @@ func readPackages(root string) ([]*pkg, error) {
 	return all, nil
 }
 
-// read adds the comments and names of a file.
+// read adds the comments and names of a file. shown is the path of the file that the draw shows.
 func (p *pkg) read(file, shown string) error {
 	files := token.NewFileSet()
 	tree, err := parser.ParseFile(files, file, nil, parser.ParseComments|parser.SkipObjectResolution)
@@ -185,8 +186,8 @@ func enclosingLine(files *token.FileSet, tree *ast.File, pos token.Pos) int {
 	return 0
 }
 
-// commentStart returns the first line of the comment that ends just above a line, or that line
-// itself if the line above it is no comment.
+// commentStart returns the first line of the comment that ends just above a line. If there is no
+// comment, it returns the line itself.
 func commentStart(lines []string, line int) int {
 	for line > 1 && strings.HasPrefix(strings.TrimSpace(lines[line-2]), "//") {
 		line--
@@ -194,9 +195,9 @@ func commentStart(lines []string, line int) int {
 	return line
 }
 
-// excerpt returns the lines first to last and up to contextLines lines before and after them; before
-// them it shows at least the comment that belongs to them. Each line begins with its number. The
-// lines first to last also have a ">" in front of the number.
+// excerpt returns the lines first to last, the comment above them, and up to contextLines lines
+// before and after them. Each line begins with its number. The lines first to last also have a ">"
+// in front of the number.
 func excerpt(lines []string, first, last int) string {
 	var out strings.Builder
 	for n := max(1, min(first-contextLines, commentStart(lines, first))); n <= min(len(lines), last+contextLines); n++ {
@@ -302,8 +303,8 @@ func pick[E any](from []E, n int, seed string) []E {
 }
 
 // write writes the draw: for each package its comments, then its names. It shows each item as a
-// reader meets it: after the package comment, below the comment and the first line of the declaration
-// that contains it, and in its place in the file.
+// reader meets it: after the package comment, below the comment and the first line of the
+// declaration that contains it, and with the lines around it.
 func write(w io.Writer, seed string, drawn []*pkg) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Seed %s\n", seed)
@@ -327,8 +328,8 @@ func write(w io.Writer, seed string, drawn []*pkg) error {
 	return err
 }
 
-// writePlace writes the comment and the first line of the declaration that contains the item, if there
-// is one, and the excerpt.
+// writePlace writes the comment and the first line of the declaration that contains the item, if a
+// declaration contains it. Then it writes the excerpt.
 func (i item) writePlace(out *strings.Builder) {
 	for _, line := range i.enclosing {
 		fmt.Fprintf(out, "   in %s\n", line)

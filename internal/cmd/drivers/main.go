@@ -1,13 +1,13 @@
-// Command drivers compares ways to use SQLite from Go: the same statements on copies of the same
-// database, in turns.
+// Command drivers compares ways to use SQLite from Go. A way is a library, used in one manner. Each
+// way runs the same statements on a copy of the same database. The ways take turns.
 //
 //	cd internal/cmd/drivers && go run . -dir FOLDER
 //
 // One operation reads a user and their groups by primary key, as a GET does. The other operation
-// changes a user, and adds an event and a row of the request log, as a PATCH does. Changes that wait
-// at the same time share a commit. Each way runs in its own process, so that its memory can be
-// measured. The command is its own module, so that the product does not depend on the libraries that
-// only this command uses.
+// changes a user, and adds an event and a row of the request log, as a PATCH does. Changes that
+// wait at the same time share a commit. Each way runs in its own process, so that its memory can be
+// measured. The command is its own module, so that the product does not depend on the libraries
+// that only this command uses.
 package main
 
 import (
@@ -47,6 +47,7 @@ type options struct {
 	file   string        // only in a child process: the path of the database that it uses
 }
 
+// run reads the flags. It compares all ways, or measures one way if this is a child process.
 func run(ctx context.Context, args []string) error {
 	var o options
 	f := flag.NewFlagSet("drivers", flag.ContinueOnError)
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string) error {
 	return compare(ctx, o)
 }
 
-// compare measures all ways in turns and prints a table.
+// compare measures all ways, which take turns, and prints a table.
 func compare(ctx context.Context, o options) (err error) {
 	dir, err := os.MkdirTemp(o.dir, "drivers-")
 	if err != nil {
@@ -118,17 +119,17 @@ type result struct {
 	PeakMB float64            // the greatest amount of memory that the process used
 }
 
-// load is a kind of operation with a number of clients.
+// load is what one measurement runs: reads or writes, by a number of clients at the same time.
 type load struct {
-	name    string
-	clients int
-	writes  bool // whether the operation is a write; otherwise it is a read
+	name    string // the name of the load in the table
+	clients int    // how many clients there are
+	writes  bool   // whether the operation is a write; otherwise it is a read
 }
 
 // loads lists the loads that are measured.
 var loads = []load{{"reads, 1 client", 1, false}, {"reads, 16 clients", 16, false}, {"writes, 16 clients", 16, true}, {"writes, 64 clients", 64, true}}
 
-// measure measures one way and prints the result as JSON.
+// measure measures one way to use SQLite and prints the result as JSON. It runs in a child process.
 func measure(ctx context.Context, o options) error {
 	i := slices.IndexFunc(ways, func(w way) bool { return w.name == o.way })
 	if i < 0 {
@@ -167,8 +168,8 @@ func checkUser(doc []byte, groups int, err error) error {
 	return err
 }
 
-// runLoad runs do by several clients at once. It returns how often do ran, and the processor time
-// and the time that this took.
+// runLoad runs do by several clients at once, for the duration length. It returns how many times do
+// succeeded, and the processor time and the time that this took.
 func runLoad(clients int, length time.Duration, do func() error) (n int64, used, elapsed time.Duration, err error) {
 	before, err := processorTime()
 	if err != nil {
@@ -193,12 +194,14 @@ func runLoad(clients int, length time.Duration, do func() error) (n int64, used,
 	return count.Load(), after - before, elapsed, errors.Join(append(errs, err)...)
 }
 
+// processorTime returns how much processor time this process has used.
 func processorTime() (time.Duration, error) {
 	var u syscall.Rusage
 	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
 }
 
+// peakMemory returns the greatest amount of memory that this process has used.
 func peakMemory() (mb float64, err error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -209,6 +212,7 @@ func peakMemory() (mb float64, err error) {
 	return mb / 1024, err
 }
 
+// copyFile copies a file and waits until the copy is on disk.
 func copyFile(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -223,7 +227,7 @@ func copyFile(to, from string) error {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// printTable prints the medians of all rounds.
+// printTable prints a table with the medians of all rounds.
 func printTable(o options, all map[string][]result) {
 	fmt.Printf("%d users, medians of %d rounds of %s.\n\n| way |", o.users, o.rounds, o.length)
 	for _, l := range loads {
@@ -239,6 +243,7 @@ func printTable(o options, all map[string][]result) {
 	}
 }
 
+// median returns the median of a value of the results.
 func median(list []result, value func(result) float64) float64 {
 	var values []float64
 	for _, r := range list {

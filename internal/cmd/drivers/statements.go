@@ -8,11 +8,12 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// siteID is the id of the only site in the database.
 const siteID = "0123456789abcdef0123456789abcdef"
 
-// createStatements create the tables that the statements below use, with the same indexes as in the
+// tableStatements create the tables that the statements below use, with the same indexes as in the
 // product.
-var createStatements = []string{
+var tableStatements = []string{
 	`create table resource (
 		site text not null, kind text not null, id text not null, seq bigint not null, version bigint not null,
 		user_name text, external_id text not null, display_name text not null, active boolean not null, role text not null,
@@ -31,9 +32,11 @@ var createStatements = []string{
 		primary key (site, time, id))`,
 }
 
-// The statements that every way runs. The placeholders have numbers, because a read uses its
-// arguments twice.
+// The statements that every way runs. The placeholders have numbers, because readStatement uses
+// some of its arguments twice.
 const (
+	// readStatement reads a user and their groups. The first column is 0 for the user, and 1 for a
+	// group.
 	readStatement = `
 		select 0, r.id, r.version, r.modified, r.doc, r.seq, r.active
 		from resource r
@@ -43,22 +46,27 @@ const (
 		from membership m
 		join resource g on g.site = m.site and g.id = m.group_id
 		where m.site = ?1 and m.member = ?3`
+	// oldRowStatement reads a user before the update.
 	oldRowStatement = `
 		select r.id, r.version, r.modified, r.doc, r.seq, r.active, r.role
 		from resource r
 		where r.site = ?1 and r.kind = ?2 and r.id = ?3`
+	// updateStatement changes a user.
 	updateStatement = `
 		update resource
 		set version = version + 1, active = ?1, modified = ?2, last_text = ?3, doc = ?4
 		where site = ?5 and kind = ?6 and id = ?7`
+	// eventStatement adds an event.
 	eventStatement = `
 		insert into event (site, time, name, text)
 		values (?1, ?2, ?3, ?4)`
+	// requestStatement adds a row to the request log.
 	requestStatement = `
 		insert into request (site, time, id, path, status, sentence)
 		values (?1, ?2, ?3, ?4, ?5, ?6)`
 )
 
+// userKind is the value of the column kind for users.
 const userKind = "User"
 
 // change holds the values that a write stores.
@@ -70,16 +78,20 @@ type change struct {
 	requestID string // the id of the row of the request log
 }
 
-// changeOf returns a change whose values depend on a number.
+// changeOf returns a change whose values are computed from the number n, so that each number gives
+// other values.
 func changeOf(n uint64) change {
 	return change{active: int64(n % 2), at: int64(n >> 12), text: "somebody changed active", doc: document(int(n % 1_000_000)), requestID: fmt.Sprintf("%016x", n)}
 }
 
+// userID returns the id of the user with the number n.
 func userID(n int) string { return fmt.Sprintf("%032x", uint64(n+1)*0x9e3779b97f4a7c15) }
 
+// groupID returns the id of the group with the number n.
 func groupID(n int) string { return fmt.Sprintf("9%031x", n) }
 
-// document returns a document of 1,400 bytes, the size of a user in the benchmark.
+// document returns the document of the user or group with the number n. It has 1,400 bytes, the
+// size of a user in the benchmark.
 func document(n int) string {
 	return fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"user%06d@contoso.example","about":"%s"}`, n, strings.Repeat("0123456789", 130))
 }
@@ -91,7 +103,7 @@ func fill(ctx context.Context, file string, users int) error {
 		return err
 	}
 	if err := db.Update(ctx, func(tx *sqldb.Tx) error {
-		for _, statement := range createStatements {
+		for _, statement := range tableStatements {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err
 			}
@@ -125,6 +137,7 @@ func fill(ctx context.Context, file string, users int) error {
 	return db.Close()
 }
 
+// insertResource adds a user or group to the database.
 func insertResource(ctx context.Context, tx *sqldb.Tx, kind, id string, userName any, seq int) error {
 	_, err := tx.Exec(ctx, `
 		insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, modified, last_text, doc, list)

@@ -28,8 +28,8 @@ type database interface {
 
 // way is one of the compared ways to use SQLite.
 type way struct {
-	name, title string // the name on the command line, and a description for the table
-	open        func(ctx context.Context, file string) (database, error)
+	name, title string                                                   // the name on the command line, and a description for the table
+	open        func(ctx context.Context, file string) (database, error) // opens a database for this way
 }
 
 // ways lists the compared ways.
@@ -50,6 +50,7 @@ const (
 )
 
 // pragmas returns the pragmas with which every connection is opened. The product uses the same.
+// cache is the size of the page cache, in KiB.
 func pragmas(cache int) []string {
 	return []string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout), fmt.Sprintf("cache_size(-%d)", cache), "foreign_keys(1)", "secure_delete(fast)",
@@ -57,24 +58,28 @@ func pragmas(cache int) []string {
 	}
 }
 
+// dataSourceName returns the URL with which a connection is opened. cache is the size of its page
+// cache, in KiB.
 func dataSourceName(file string, cache int) string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: file, RawQuery: url.Values{"_pragma": pragmas(cache)}.Encode()}).String()
 }
 
-// conn is one connection. One goroutine at a time uses it.
+// conn is one connection to the database. One goroutine at a time uses it.
 type conn interface {
+	// read reads a user and their groups.
 	read(id string) (doc []byte, groups int, err error)
-	change(id string, c change) error // within a transaction
-	exec(statement string) error
+	change(id string, c change) error // changes a user, within a transaction that exec has begun
+	exec(statement string) error      // runs a statement without arguments
 	close() error
 }
 
-// pool uses one connection to write and a few to read. Changes that wait share a commit.
+// pool is a database with one connection that writes and a few that read. Changes that wait at the
+// same time share a commit.
 type pool struct {
-	idle    chan conn // the readers that are not in use
-	writer  conn
-	waiting chan *waitingChange
-	ended   chan struct{} // closed when commitAll has ended
+	idle    chan conn           // the readers that are not in use
+	writer  conn                // the connection that writes
+	waiting chan *waitingChange // the changes that wait for the writer
+	ended   chan struct{}       // closed when commitAll has ended
 }
 
 // waitingChange is a change that waits for the writer.
@@ -84,7 +89,8 @@ type waitingChange struct {
 	done   chan error // gets the result of the change
 }
 
-// poolWay returns a way that opens a pool of connections. open opens one of them.
+// poolWay returns the function open of a way that uses a pool. Its argument opens one connection of
+// the pool.
 func poolWay(open func(ctx context.Context, file string, cache int) (conn, error)) func(context.Context, string) (database, error) {
 	return func(ctx context.Context, file string) (database, error) {
 		p := &pool{idle: make(chan conn, readers), waiting: make(chan *waitingChange, maxGroup), ended: make(chan struct{})}
@@ -104,19 +110,22 @@ func poolWay(open func(ctx context.Context, file string, cache int) (conn, error
 	}
 }
 
+// read lets an idle reader read a user and their groups.
 func (p *pool) read(_ context.Context, id string) ([]byte, int, error) {
 	c := <-p.idle
 	defer func() { p.idle <- c }()
 	return c.read(id)
 }
 
+// write gives a change to commitAll and waits for the result.
 func (p *pool) write(_ context.Context, id string, c change) error {
 	w := &waitingChange{id, c, make(chan error, 1)}
 	p.waiting <- w
 	return <-w.done
 }
 
-// commitAll carries out changes until waiting is closed.
+// commitAll carries out changes until waiting is closed. It commits changes together that wait at
+// the same time, but at most maxGroup of them.
 func (p *pool) commitAll() {
 	defer close(p.ended)
 	commits := 0
@@ -153,6 +162,7 @@ func (p *pool) commitAll() {
 	}
 }
 
+// close waits until all changes are committed, and closes all connections.
 func (p *pool) close() error {
 	close(p.waiting)
 	<-p.ended
@@ -163,7 +173,7 @@ func (p *pool) close() error {
 	return errors.Join(append(errs, p.writer.close())...)
 }
 
-// openSQL uses database/sql: a pool for reads, and one connection for the writer.
+// openSQL opens the way "sql": a pool of database/sql for reads, and one connection for writes.
 func openSQL(ctx context.Context, file string) (database, error) {
 	if _, err := modernc.Fdatasync(true); err != nil {
 		return nil, err
@@ -187,13 +197,14 @@ func openSQL(ctx context.Context, file string) (database, error) {
 	return &sqlWay{writes, reads, read}, err
 }
 
-// sqlWay reads through database/sql. The embedded database writes.
+// sqlWay is the way "sql". It reads through database/sql. The embedded database writes.
 type sqlWay struct {
 	database
-	reads     *sql.DB
+	reads     *sql.DB   // the pool of database/sql for reads
 	statement *sql.Stmt // readStatement, prepared
 }
 
+// read reads a user and their groups.
 func (w *sqlWay) read(ctx context.Context, id string) (doc []byte, groups int, err error) {
 	rows, err := w.statement.QueryContext(ctx, siteID, userKind, id)
 	if err != nil {
@@ -220,18 +231,19 @@ func (w *sqlWay) close() error {
 	return errors.Join(w.statement.Close(), w.reads.Close(), w.database.close())
 }
 
-// unusedConn stands for a reader in a pool whose readers are not used.
+// unusedConn stands for a reader in a pool whose readers are not used. Only its method close works.
 type unusedConn struct{ conn }
 
 func (unusedConn) close() error { return nil }
 
 // sqlWriter is a connection of database/sql that writes.
 type sqlWriter struct {
-	db    *sql.DB
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	db    *sql.DB              // the pool of database/sql to which conn belongs
+	conn  *sql.Conn            // the only connection
+	stmts map[string]*sql.Stmt // the prepared statements, by their text
 }
 
+// openSQLWriter opens the connection of database/sql that writes.
 func openSQLWriter(ctx context.Context, file string) (conn, error) {
 	db, err := sql.Open("sqlite", dataSourceName(file, writerCache))
 	if err != nil {
@@ -241,6 +253,7 @@ func openSQLWriter(ctx context.Context, file string) (conn, error) {
 	return &sqlWriter{db, c, map[string]*sql.Stmt{}}, err
 }
 
+// prepare returns the prepared statement with this text. It prepares each statement only once.
 func (w *sqlWriter) prepare(statement string) (*sql.Stmt, error) {
 	if s := w.stmts[statement]; s != nil {
 		return s, nil
@@ -250,8 +263,10 @@ func (w *sqlWriter) prepare(statement string) (*sql.Stmt, error) {
 	return s, err
 }
 
+// exec runs a statement without arguments.
 func (w *sqlWriter) exec(statement string) error { return w.run(statement) }
 
+// run runs a statement with arguments that returns no rows.
 func (w *sqlWriter) run(statement string, args ...any) error {
 	s, err := w.prepare(statement)
 	if err == nil {
@@ -260,10 +275,12 @@ func (w *sqlWriter) run(statement string, args ...any) error {
 	return err
 }
 
+// read returns an error, because the writer never reads a user.
 func (w *sqlWriter) read(string) ([]byte, int, error) {
 	return nil, 0, errors.New("the writer does not read")
 }
 
+// change changes a user, and adds an event and a row of the request log.
 func (w *sqlWriter) change(id string, c change) error {
 	s, err := w.prepare(oldRowStatement)
 	if err != nil {
@@ -283,8 +300,8 @@ func (w *sqlWriter) change(id string, c change) error {
 
 func (w *sqlWriter) close() error { return errors.Join(w.conn.Close(), w.db.Close()) }
 
-// driverConn calls the driver of modernc.org/sqlite without database/sql, as earlier versions of the
-// product did.
+// driverConn is a connection of the driver of modernc.org/sqlite. It calls the driver without
+// database/sql, as earlier versions of the product did.
 type driverConn struct {
 	conn  driver.Conn
 	stmts map[string]driverStmt // the prepared statements, by their text
@@ -298,6 +315,7 @@ type driverStmt interface {
 	driver.StmtQueryContext
 }
 
+// openDriver opens a connection of the way "driver".
 func openDriver(ctx context.Context, file string, cache int) (conn, error) {
 	if _, err := modernc.Fdatasync(true); err != nil {
 		return nil, err
@@ -310,11 +328,13 @@ func openDriver(ctx context.Context, file string, cache int) (conn, error) {
 	return &driverConn{conn: c, stmts: map[string]driverStmt{}, row: make([]driver.Value, 7)}, err
 }
 
+// prepare returns the prepared statement with this text. It prepares each statement only once.
 func (d *driverConn) prepare(statement string) (driverStmt, error) {
 	if s := d.stmts[statement]; s != nil {
 		return s, nil
 	}
-	// The driver looks up numbered placeholders by name, which is slow. The product did the same.
+	// The driver looks up numbered placeholders by name, which is slow. Earlier versions of the
+	// product had the same statements.
 	s, err := d.conn.Prepare(statement)
 	if err != nil {
 		return nil, err
@@ -332,6 +352,7 @@ func namedValues(args ...driver.Value) []driver.NamedValue {
 	return list
 }
 
+// query runs a query and calls each for every row.
 func (d *driverConn) query(statement string, each func(row []driver.Value), args ...driver.Value) error {
 	s, err := d.prepare(statement)
 	if err != nil {
@@ -352,6 +373,7 @@ func (d *driverConn) query(statement string, each func(row []driver.Value), args
 	return errors.Join(err, rows.Close())
 }
 
+// read reads a user and their groups.
 func (d *driverConn) read(id string) (doc []byte, groups int, err error) {
 	statement := strings.NewReplacer("?1", "?", "?2", "?", "?3", "?").Replace(readStatement)
 	err = d.query(statement, func(row []driver.Value) {
@@ -364,8 +386,10 @@ func (d *driverConn) read(id string) (doc []byte, groups int, err error) {
 	return doc, groups, err
 }
 
+// exec runs a statement without arguments.
 func (d *driverConn) exec(statement string) error { return d.run(statement) }
 
+// run runs a statement with arguments that returns no rows.
 func (d *driverConn) run(statement string, args ...driver.Value) error {
 	s, err := d.prepare(statement)
 	if err == nil {
@@ -374,6 +398,7 @@ func (d *driverConn) run(statement string, args ...driver.Value) error {
 	return err
 }
 
+// change changes a user, and adds an event and a row of the request log.
 func (d *driverConn) change(id string, c change) error {
 	return errors.Join(
 		d.query(oldRowStatement, func([]driver.Value) {}, siteID, userKind, id),
@@ -389,9 +414,10 @@ func (d *driverConn) close() error {
 	return d.conn.Close()
 }
 
-// zombiezenConn uses zombiezen.com/go/sqlite.
+// zombiezenConn is a connection of the library zombiezen.com/go/sqlite.
 type zombiezenConn struct{ conn *zombiezen.Conn }
 
+// openZombiezen opens a connection of the way "zombiezen".
 func openZombiezen(_ context.Context, file string, cache int) (conn, error) {
 	if _, err := modernc.Fdatasync(true); err != nil {
 		return nil, err
@@ -409,6 +435,7 @@ func openZombiezen(_ context.Context, file string, cache int) (conn, error) {
 	return z, nil
 }
 
+// read reads a user and their groups.
 func (z *zombiezenConn) read(id string) (doc []byte, groups int, err error) {
 	s, err := z.conn.Prepare(readStatement)
 	if err != nil {
@@ -432,8 +459,10 @@ func (z *zombiezenConn) read(id string) (doc []byte, groups int, err error) {
 	}
 }
 
+// exec runs a statement without arguments.
 func (z *zombiezenConn) exec(statement string) error { return z.run(statement) }
 
+// run runs a statement with arguments that returns no rows.
 func (z *zombiezenConn) run(statement string, args ...any) error {
 	s, err := z.conn.Prepare(statement)
 	if err != nil {
@@ -455,6 +484,7 @@ func (z *zombiezenConn) run(statement string, args ...any) error {
 	}
 }
 
+// change changes a user, and adds an event and a row of the request log.
 func (z *zombiezenConn) change(id string, c change) error {
 	return errors.Join(
 		z.run(oldRowStatement, siteID, userKind, id),
@@ -465,17 +495,19 @@ func (z *zombiezenConn) change(id string, c change) error {
 
 func (z *zombiezenConn) close() error { return z.conn.Close() }
 
-// ncrucesConn uses github.com/ncruces/go-sqlite3.
+// ncrucesConn is a connection of the library github.com/ncruces/go-sqlite3.
 type ncrucesConn struct {
 	conn  *ncruces.Conn
-	stmts map[string]*ncruces.Stmt
+	stmts map[string]*ncruces.Stmt // the prepared statements, by their text
 }
 
+// openNcruces opens a connection of the way "ncruces".
 func openNcruces(_ context.Context, file string, cache int) (conn, error) {
 	c, err := ncruces.Open(dataSourceName(file, cache))
 	return &ncrucesConn{c, map[string]*ncruces.Stmt{}}, err
 }
 
+// prepare returns the prepared statement with this text. It prepares each statement only once.
 func (n *ncrucesConn) prepare(statement string) (*ncruces.Stmt, error) {
 	if s := n.stmts[statement]; s != nil {
 		return s, nil
@@ -485,6 +517,7 @@ func (n *ncrucesConn) prepare(statement string) (*ncruces.Stmt, error) {
 	return s, err
 }
 
+// read reads a user and their groups.
 func (n *ncrucesConn) read(id string) (doc []byte, groups int, err error) {
 	s, err := n.prepare(readStatement)
 	if err != nil {
@@ -504,8 +537,10 @@ func (n *ncrucesConn) read(id string) (doc []byte, groups int, err error) {
 	return doc, groups, errors.Join(s.Err(), s.Reset())
 }
 
+// exec runs a statement without arguments.
 func (n *ncrucesConn) exec(statement string) error { return n.run(statement) }
 
+// run runs a statement with arguments that returns no rows.
 func (n *ncrucesConn) run(statement string, args ...any) error {
 	s, err := n.prepare(statement)
 	if err != nil {
@@ -524,6 +559,7 @@ func (n *ncrucesConn) run(statement string, args ...any) error {
 	return errors.Join(err, s.Err(), s.Reset())
 }
 
+// change changes a user, and adds an event and a row of the request log.
 func (n *ncrucesConn) change(id string, c change) error {
 	return errors.Join(
 		n.run(oldRowStatement, siteID, userKind, id),
@@ -539,15 +575,17 @@ func (n *ncrucesConn) close() error {
 	return n.conn.Close()
 }
 
-// storeWay uses the product's package sqldb. There sites take turns, the file is checked, and a
-// separate goroutine makes the checkpoints.
+// storeWay is the way "sqldb": the product's package store/sqldb. Unlike the other ways, this
+// package lets sites take turns, checks the file, and makes checkpoints in a separate goroutine.
 type storeWay struct{ db *sqldb.DB }
 
+// openStore opens the way "sqldb".
 func openStore(ctx context.Context, file string) (database, error) {
 	db, err := sqldb.Open(ctx, file, sqldb.Schema{}, sqldb.Options{})
 	return &storeWay{db}, err
 }
 
+// read reads a user and their groups.
 func (w *storeWay) read(ctx context.Context, id string) (doc []byte, groups int, err error) {
 	err = w.db.Lane(siteID).Read(ctx, func(tx *sqldb.Tx) error {
 		doc, groups = nil, 0
@@ -574,7 +612,8 @@ func (w *storeWay) read(ctx context.Context, id string) (doc []byte, groups int,
 	return doc, groups, err
 }
 
-// storeStatements has the statements with the placeholders of the product, by the original text.
+// storeStatements maps each statement to the same statement with placeholders such as $1, which the
+// package sqldb needs.
 var storeStatements = map[string]string{}
 
 func init() {
@@ -583,9 +622,10 @@ func init() {
 	}
 }
 
-// storeStatement returns a statement with the placeholders of the product.
+// storeStatement returns a statement with placeholders such as $1.
 func storeStatement(statement string) string { return storeStatements[statement] }
 
+// write changes a user, and adds an event and a row of the request log, in one transaction.
 func (w *storeWay) write(ctx context.Context, id string, c change) error {
 	return w.db.Lane(siteID).Update(ctx, func(tx *sqldb.Tx) error {
 		var found, role string

@@ -33,24 +33,25 @@ func main() {
 
 // measurement is one run of the command.
 type measurement struct {
-	options                  binary.Options
-	oldRows, deletedSiteRows int           // the number of rows to prune, and the number of rows of the site to delete
-	quietLength              time.Duration // how long the quiet site is measured before the work
+	options                  binary.Options // the binary and the database
+	oldRows, deletedSiteRows int            // the number of rows to prune, and the number of rows of the site to delete
+	quietLength              time.Duration  // how long the quiet site is measured before the work
 
 	installation *binary.Installation
-	db           *sql.DB
-	quietSite    binary.Site
-	quietUserIDs []string // the ids of the quiet site's users
-	largestWAL   int64    // the largest size of SQLite's write-ahead log, in bytes
-	missedAims   []string // a sentence for each aim that was missed
+	db           *sql.DB     // a connection of this command itself to the database
+	quietSite    binary.Site // the site whose response times are measured
+	quietUserIDs []string    // the ids of the quiet site's users
+	largestWAL   int64       // the largest size of SQLite's write-ahead log, in bytes
+	missedAims   []string    // a sentence for each aim that was missed
 }
 
+// run does the whole measurement and prints the results.
 func (m *measurement) run(ctx context.Context) (err error) {
 	if m.installation, err = binary.New(ctx, m.options); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.installation.Close()) }()
-	if err := m.fill(ctx); err != nil {
+	if err := m.fillDatabase(ctx); err != nil {
 		return err
 	}
 	defer m.db.Close()
@@ -64,8 +65,8 @@ func (m *measurement) run(ctx context.Context) (err error) {
 		}
 		m.quietUserIDs = append(m.quietUserIDs, id)
 	}
-	m.watch(time.Second*2, nil) // warm up the server, and throw the samples away
-	before := m.watch(m.quietLength, nil)
+	m.measureQuietSite(time.Second*2, nil) // warm up the server, and throw the samples away
+	before := m.measureQuietSite(m.quietLength, nil)
 	fmt.Printf("%s, %d processors, load of the machine %s\n", m.installation.Kind(), runtime.NumCPU(), binary.LoadAverages())
 	printTimes("before", before, nil)
 	fmt.Println("file", m.fileSize(""), "MB")
@@ -91,7 +92,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	m.compareTimes(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.deletedSiteRows, deleted.duration), deleted.samples, before)
 	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestWAL>>20, "MB")
 	if !m.options.Postgres {
-		back := m.watch(m.quietLength, nil)
+		back := m.measureQuietSite(m.quietLength, nil)
 		m.compareTimes("while space is given back", back, before)
 		fmt.Println("file", m.fileSize(""), "MB")
 	}
@@ -106,8 +107,8 @@ func (m *measurement) run(ctx context.Context) (err error) {
 // before the work.
 const maxP99Ratio = 3
 
-// compareTimes prints the times in now next to the times in before. If now misses the aim,
-// compareTimes records the miss.
+// compareTimes prints the times in now beside the times in before. If the p99 of changes is more
+// than maxP99Ratio times as long as before, it adds a sentence to missedAims.
 func (m *measurement) compareTimes(title string, now, before samplesByKind) {
 	printTimes(title, now, before)
 	if times := p99Ratio(now["change"], before["change"]); times > maxP99Ratio {
@@ -145,8 +146,9 @@ func (m *measurement) deleteByServer(ctx context.Context) error {
 	}
 }
 
-// fill creates three sites: a quiet site, a site with old rows, and a site to delete.
-func (m *measurement) fill(ctx context.Context) (err error) {
+// fillDatabase creates three sites and writes the rows of their request logs: a quiet site without
+// rows, a site with old rows, and a site to delete.
+func (m *measurement) fillDatabase(ctx context.Context) (err error) {
 	if m.quietSite, err = m.installation.CreateSite(ctx, "calm"); err != nil {
 		return err
 	}
@@ -199,9 +201,9 @@ type sample struct {
 	badAnswers int
 }
 
-// watch sends 100 changes and 100 lookups a second to the quiet site, for the duration length or
-// until done is closed.
-func (m *measurement) watch(length time.Duration, done <-chan struct{}) samplesByKind {
+// measureQuietSite sends 100 changes and 100 lookups a second to the quiet site, for the duration
+// length, or until done is closed if done is not nil. It returns the response times.
+func (m *measurement) measureQuietSite(length time.Duration, done <-chan struct{}) samplesByKind {
 	found := samplesByKind{"change": {}, "lookup": {}}
 	ask := map[string]func(i int) (int, []byte, error){
 		"lookup": func(i int) (int, []byte, error) {
@@ -271,11 +273,12 @@ func (m *measurement) measureDuring(_ context.Context, do func() error) (p phase
 			}
 		}
 	}()
-	p.samples = m.watch(0, done)
+	p.samples = m.measureQuietSite(0, done)
 	return p
 }
 
-// fileSize returns the size in MiB of the database file with this suffix, or 0 if there is none.
+// fileSize returns the size in MiB of the file whose name is that of the database file plus a
+// suffix. It returns 0 if there is no such file.
 func (m *measurement) fileSize(suffix string) int64 {
 	info, err := os.Stat(m.installation.Database + suffix)
 	if err != nil {
@@ -284,6 +287,7 @@ func (m *measurement) fileSize(suffix string) int64 {
 	return info.Size() >> 20
 }
 
+// printTimes prints the times in now, with the ratio to the times in before unless before is nil.
 func printTimes(title string, now, before samplesByKind) {
 	fmt.Println("\n" + title)
 	for _, kind := range []string{"change", "lookup"} {
@@ -296,7 +300,8 @@ func printTimes(title string, now, before samplesByKind) {
 	}
 }
 
-// percentile returns the time that the given percentage of times do not exceed.
+// percentile returns the time within which the given percentage of the requests got their
+// responses.
 func percentile(times []time.Duration, percent int) time.Duration {
 	if len(times) == 0 {
 		return 0

@@ -14,8 +14,11 @@ import (
 )
 
 // browser imitates a person's browser as far as a sign-in needs it: cookies, redirects and forms.
-type browser struct{ client *http.Client }
+type browser struct {
+	client *http.Client // keeps the cookies
+}
 
+// newBrowser returns a browser without cookies.
 func newBrowser() *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -27,8 +30,8 @@ func newBrowser() *browser {
 // page is an answer that a browser shows.
 type page struct {
 	address *url.URL // the address after all redirects
-	status  int
-	body    string
+	status  int      // the HTTP status
+	body    string   // the HTML text
 }
 
 // String describes the page for an error message: its address, its status and the start of its
@@ -47,6 +50,7 @@ func (b *browser) open(ctx context.Context, address string) (*page, error) {
 	return b.send(r)
 }
 
+// send sends a request, and follows redirects.
 func (b *browser) send(r *http.Request) (*page, error) {
 	r.Header.Set("User-Agent", "interop")
 	r.Header.Set("Accept", "text/html")
@@ -83,12 +87,14 @@ func (b *browser) submit(ctx context.Context, f form) (*page, error) {
 type form struct {
 	action        *url.URL
 	method        string
-	origin        string // the origin of the page, for the header Origin
-	values        url.Values
-	userName      string // the name of the input before the password; empty if the form asks for no password
-	passwordInput string // the name of the input for the password
+	origin        string     // the origin of the page, for the header Origin
+	values        url.Values // the names and values of the inputs
+	userNameInput string     // the name of the input before the password; empty if the form asks for no password
+	passwordInput string     // the name of the input for the password
 }
 
+// These patterns match an HTML form with its content, an input of a form, an attribute of a tag,
+// and the start of a link.
 var (
 	formTag  = regexp.MustCompile(`(?is)<form\b([^>]*)>(.*?)</form>`)
 	fieldTag = regexp.MustCompile(`(?is)<(input|button|textarea)\b([^>]*)>(?:([^<]*)</textarea>)?`)
@@ -136,7 +142,7 @@ func (p *page) forms() ([]form, error) {
 				continue
 			}
 			if field["type"] == "password" && field["autocomplete"] != "new-password" { // an input for a new password does not make the form a sign-in form
-				f.userName, f.passwordInput = last, name
+				f.userNameInput, f.passwordInput = last, name
 			}
 			if field["type"] != "hidden" {
 				last = name
@@ -173,8 +179,8 @@ func (p *page) link(part string) (string, error) {
 	return "", fmt.Errorf("there is no link with %q: %s", part, p)
 }
 
-// message returns the form of the page that has a SAML message. A browser sends such a form by
-// itself. The bool reports whether the page has such a form.
+// message returns the form of the page that contains a SAML message. A browser sends such a form by
+// itself, with a script. The bool reports whether the page has such a form.
 func (p *page) message() (form, bool, error) {
 	all, err := p.forms()
 	for _, f := range all {
@@ -187,7 +193,7 @@ func (p *page) message() (form, bool, error) {
 
 // answerPages answers each page until a page asks for nothing more. It sends forms with SAML
 // messages, enters the password if a page asks for it, and agrees if an OpenID provider asks for
-// consent. It returns the last page, and how often a page asked for the password.
+// consent. It returns the last page, and how many times a page asked for the password.
 func (b *browser) answerPages(ctx context.Context, p *page, who employee) (last *page, asked int, err error) {
 	for range 20 {
 		next, found, err := p.message()
@@ -212,14 +218,15 @@ func (b *browser) answerPages(ctx context.Context, p *page, who employee) (last 
 	return p, asked, fmt.Errorf("signing in does not come to an end: %s", p)
 }
 
-// questionFor returns the form in which an identity provider asks for a password or for consent,
-// filled in for this person. The bool reports whether the page has such a form.
+// questionFor returns the form in which an identity provider asks for a password or for consent. It
+// has filled in the name and the password of this person. The bool reports whether the page has
+// such a form.
 func (p *page) questionFor(who employee) (form, bool, error) {
 	all, err := p.forms()
 	for _, f := range all {
 		switch {
-		case f.passwordInput != "" && f.userName != "":
-			f.values.Set(f.userName, who.ID)
+		case f.passwordInput != "" && f.userNameInput != "":
+			f.values.Set(f.userNameInput, who.ID)
 			f.values.Set(f.passwordInput, who.Password)
 			return f, true, err
 		case f.values.Get("prompt") == "consent":

@@ -11,21 +11,21 @@ import (
 // company is a copy of the data that the directory should contain. Each step changes both the copy
 // and the directory. So the comparison at the end does not rely on Rollcall's own reports.
 type company struct {
-	random        *rand.Rand
-	people        []*person // the people in the order of hire, without purged people
-	groups        []*group  // the groups in the order of creation, without purged groups
-	hired         int       // how many people there have ever been
-	createdGroups int       // how many groups there have ever been
-	excluded      string    // the department that the scoping filter leaves out, or ""
+	random        *rand.Rand // the source of all random choices
+	people        []*person  // the people in the order of hire, without purged people
+	groups        []*group   // the groups in the order of creation, without purged groups
+	hired         int        // how many people there have ever been
+	createdGroups int        // how many groups there have ever been
+	excluded      string     // the department that the scoping filter leaves out, or ""
 }
 
 // person is a user of the directory.
 type person struct {
-	objectID   string
+	objectID   string            // the id of the person in the directory
 	attributes map[string]string // the values, by the directory's attribute names; attributes without a value are absent
-	manager    *person
-	blocked    bool // whether sign-in is blocked
-	deleted    bool // whether the person is soft-deleted
+	manager    *person           // the person's manager; may be nil
+	blocked    bool              // whether sign-in is blocked
+	deleted    bool              // whether the person is soft-deleted
 
 	// sent holds the account's values, as sent by the last run in which the person was in scope. It
 	// is nil if there is no account. Runs send nothing about a person who is out of scope, so sent
@@ -39,20 +39,21 @@ type group struct {
 	everyone       bool // whether every new person becomes a member
 	members        map[*person]bool
 	memberGroups   map[*group]bool // the groups that are members of this group
-	deleted        bool
-	existed        bool // whether the group existed, and was not soft-deleted, at the last provisioning run
+	deleted        bool            // whether the group is soft-deleted
+	existed        bool            // whether the group existed, and was not soft-deleted, at the last provisioning run
 }
 
 const (
-	departments = 25
-	domain      = "contoso.example"
+	departments = 25                // the number of departments
+	domain      = "contoso.example" // the domain of all user names
 )
 
+// The values from which the attributes of people are drawn.
 var (
-	givenNames = strings.Fields("Ada Bo Chidi Dóra Emre Farah Grace Hanna Ines Jürgen Kofi Lena Mai Noé Olga Priya Quinn Rosa Søren Tomás Ulla Vera Wei Xena Yara Zoë")
-	familyName = strings.Fields("Adeyemi Böhm Castro D'Souza Eriksson Fernández Gupta Hughes Ivanov Jensen Kowalski Łuczak Müller Nguyễn O'Brien Petrov Quist Rossi Smith-Jones Takeda Ünal Virtanen Wang Xu Yılmaz Žižka")
-	jobTitles  = []string{"Engineer", "Team Lead", "Accountant", "Sales Manager (EMEA)", "Welder, 2nd class", `Chief "Fun" Officer`, "Nurse & Trainer", "C++ Developer"}
-	cities     = []string{"Oslo", "Zürich", "San José", "Kraków", "Lagos", "Ōsaka"}
+	givenNames  = strings.Fields("Ada Bo Chidi Dóra Emre Farah Grace Hanna Ines Jürgen Kofi Lena Mai Noé Olga Priya Quinn Rosa Søren Tomás Ulla Vera Wei Xena Yara Zoë")
+	familyNames = strings.Fields("Adeyemi Böhm Castro D'Souza Eriksson Fernández Gupta Hughes Ivanov Jensen Kowalski Łuczak Müller Nguyễn O'Brien Petrov Quist Rossi Smith-Jones Takeda Ünal Virtanen Wang Xu Yılmaz Žižka")
+	jobTitles   = []string{"Engineer", "Team Lead", "Accountant", "Sales Manager (EMEA)", "Welder, 2nd class", `Chief "Fun" Officer`, "Nurse & Trainer", "C++ Developer"}
+	cities      = []string{"Oslo", "Zürich", "San José", "Kraków", "Lagos", "Ōsaka"}
 )
 
 // pick returns a random element.
@@ -97,7 +98,7 @@ func (c *company) newPerson() *person {
 		"telephoneNumber": fmt.Sprintf("+47 22 %02d %02d", r.IntN(100), r.IntN(100)), "preferredLanguage": "nb-NO",
 		"mailNickname": fmt.Sprintf("u%d", c.hired),
 	}}
-	p.setName(pick(r, givenNames), pick(r, familyName), c.hired)
+	p.setName(pick(r, givenNames), pick(r, familyNames), c.hired)
 	for _, optional := range []string{"mail", "mobile", "facsimileTelephoneNumber", "state", "physicalDeliveryOfficeName"} {
 		if r.IntN(3) > 0 {
 			p.attributes[optional] = c.valueOf(p, optional)
@@ -145,8 +146,11 @@ func plainLetters(s string) string {
 	}, strings.ToLower(s))
 }
 
+// departmentName returns the name of the department with the number i.
 func departmentName(i int) string { return fmt.Sprintf("Department %02d", i) }
 
+// newGroup adds a group without members to the company. If name is empty, the group gets a new
+// name.
 func (c *company) newGroup(name string) *group {
 	c.createdGroups++
 	if name == "" {
@@ -157,13 +161,14 @@ func (c *company) newGroup(name string) *group {
 	return g
 }
 
-// inScope reports whether a person should have an active account.
+// inScope reports whether a person is in the scope of provisioning, and so should have an active
+// account.
 func (c *company) inScope(p *person) bool {
 	return !p.deleted && !p.blocked && p.attributes["department"] != c.excluded
 }
 
-// mayBeManager reports whether the person's account may be the manager of other accounts. The
-// account of a blocked or soft-deleted person remains the manager.
+// mayBeManager reports whether other accounts may have the person's account as their manager. The
+// account of a blocked or soft-deleted person remains the manager of other accounts.
 func (c *company) mayBeManager(p *person) bool {
 	return p.sent != nil && p.attributes["department"] != c.excluded
 }
@@ -172,7 +177,7 @@ func (c *company) mayBeManager(p *person) bool {
 // stays a member, as with Entra. A soft-deleted person is no member until the account is restored.
 func (c *company) mayBeMember(p *person) bool { return c.mayBeManager(p) && !p.deleted }
 
-// recordRun records the state of people and groups at a provisioning run of the applications.
+// recordRun records the state of people and groups at a provisioning run of all applications.
 func (c *company) recordRun() {
 	for _, p := range c.people {
 		if c.inScope(p) {
@@ -194,6 +199,8 @@ func (c *company) choose(fits func(*person) bool) *person {
 	return nil
 }
 
+// chooseGroup returns a random group that the function fits accepts, or nil if many attempts find
+// none.
 func (c *company) chooseGroup(fits func(*group) bool) *group {
 	for range 50 {
 		if g := pick(c.random, c.groups); fits(g) {
@@ -220,7 +227,7 @@ func (c *company) purge(p *person) {
 // attribute. It leaves out the manager, because that value is the id of another account.
 func mappedValues(p *person) map[string]string {
 	account := map[string]string{}
-	for target, attribute := range directRows {
+	for target, attribute := range directMappings {
 		if v := p.attributes[attribute]; v != "" {
 			account[target] = v
 		}
@@ -229,11 +236,12 @@ func mappedValues(p *person) map[string]string {
 	return account
 }
 
+// enterpriseURN is the URN of the enterprise extension of users.
 const enterpriseURN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
-// directRows are the rows of the default mapping that send an attribute unchanged, by target
-// attribute.
-var directRows = map[string]string{
+// directMappings are the mappings of the default schema that send an attribute of the directory
+// unchanged. The keys are the target attributes.
+var directMappings = map[string]string{
 	"userName": "userPrincipalName", "displayName": "displayName", "title": "jobTitle", `emails[type eq "work"].value`: "mail",
 	"preferredLanguage": "preferredLanguage", "name.givenName": "givenName", "name.familyName": "surname",
 	`addresses[type eq "work"].formatted`: "physicalDeliveryOfficeName", `addresses[type eq "work"].streetAddress`: "streetAddress",
@@ -245,5 +253,5 @@ var directRows = map[string]string{
 
 // attributeNames returns the names of the directory attributes that the program fills.
 func attributeNames() []string {
-	return slices.Sorted(maps.Values(directRows))
+	return slices.Sorted(maps.Values(directMappings))
 }

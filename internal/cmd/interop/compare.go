@@ -14,11 +14,12 @@ import (
 // difference is a value of a target that differs from the value that the mappings give.
 type difference struct {
 	kind, object string // the kind of the object, "User" or "Group", and the object's name in the directory
-	objectID     string
+	objectID     string // the id of the object in the directory; empty if the directory has no such object
 	attribute    string // the target attribute; "" if the difference is about the whole object
 	want, got    string // the value that the mappings give, and the value of the target
 }
 
+// String describes the difference for people.
 func (d difference) String() string {
 	if d.attribute == "" {
 		return fmt.Sprintf("%s %s: want %s, got %s", d.kind, d.object, d.want, d.got)
@@ -34,7 +35,8 @@ type comparison struct {
 	accountIDs                    map[*person]string // the id of each person's account at the target
 }
 
-// readAll reads all resources of a type, page by page.
+// readAll reads all resources at an endpoint of a target, page by page. path is the path of the
+// endpoint.
 func readAll(ctx context.Context, s *server, path string) ([]map[string]any, error) {
 	var all []map[string]any
 	for {
@@ -65,6 +67,7 @@ func readAll(ctx context.Context, s *server, path string) ([]map[string]any, err
 	}
 }
 
+// firstError returns the first error that is not nil, or nil if there is none.
 func firstError(all ...error) error {
 	for _, err := range all {
 		if err != nil {
@@ -74,7 +77,8 @@ func firstError(all ...error) error {
 	return nil
 }
 
-// valueAt returns the value that a resource has for a target attribute, as a string.
+// valueAt returns the value that a resource has for a target attribute, as a string. It returns ""
+// if there is none.
 func valueAt(resource map[string]any, path string) string {
 	if rest, is := strings.CutPrefix(path, enterpriseURN+":"); is {
 		extension, _ := resource[enterpriseURN].(map[string]any)
@@ -126,8 +130,8 @@ func compare(ctx context.Context, s *server, c *company) (*comparison, error) {
 	return cmp, nil
 }
 
-// findAccounts finds each person's account by the user name that was sent. An account in the
-// company's domain that belongs to no person is a difference.
+// findAccounts finds each person's account by the user name that was sent. It records a difference
+// for an account in the company's domain that belongs to no person.
 func (cmp *comparison) findAccounts(c *company, users []map[string]any) map[*person]map[string]any {
 	byName := map[string]*person{}
 	for _, p := range c.people {
@@ -152,6 +156,8 @@ func (cmp *comparison) findAccounts(c *company, users []map[string]any) map[*per
 	return accounts
 }
 
+// comparePerson compares a person's account with the expected values. It records the differences
+// and reports whether there are none.
 func (cmp *comparison) comparePerson(c *company, p *person, account map[string]any) bool {
 	name := p.sent["userName"]
 	if account == nil {
@@ -167,7 +173,7 @@ func (cmp *comparison) comparePerson(c *company, p *person, account map[string]a
 		}
 	}
 	paths := slices.Collect(maps.Keys(want))
-	for target := range directRows {
+	for target := range directMappings {
 		if _, said := want[target]; !said {
 			paths = append(paths, target)
 		}
@@ -182,6 +188,8 @@ func (cmp *comparison) comparePerson(c *company, p *person, account map[string]a
 	return len(cmp.differences) == before
 }
 
+// compareGroups compares the groups of the target with the groups of the company, and records the
+// differences.
 func (cmp *comparison) compareGroups(c *company, resources []map[string]any) {
 	byName := map[string]map[string]any{}
 	for _, g := range resources {
@@ -213,6 +221,8 @@ func (cmp *comparison) compareGroups(c *company, resources []map[string]any) {
 	}
 }
 
+// compareMembers compares the members of a group at the target with its members in the company, and
+// records the differences.
 func (cmp *comparison) compareMembers(c *company, g *group, resource map[string]any) {
 	got := map[string]bool{}
 	list, _ := resource["members"].([]any)

@@ -16,11 +16,12 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/templates"
 )
 
+// directoryName is the name of the directory.
 const directoryName = "contoso"
 
-// source changes the directory with commands of the real binary.
+// source changes the directory and provisions its applications, with commands of the real binary.
 type source struct {
-	installation *binary.Installation
+	installation *binary.Installation // the installation with the directory
 }
 
 // rollcall runs a command of the real binary about the directory, and returns its output. The
@@ -42,7 +43,8 @@ func (s *source) create(ctx context.Context, words string, rest ...string) (stri
 	return object.ObjectID, nil
 }
 
-// importCSV writes rows to a file and imports the file. It returns an error if a row is refused.
+// importCSV writes rows to a file and imports the file with the command words, such as "directory
+// import". It returns an error if a row is refused.
 func (s *source) importCSV(ctx context.Context, words string, rows [][]string, flags ...string) error {
 	var text bytes.Buffer
 	w := csv.NewWriter(&text)
@@ -229,13 +231,13 @@ func (s *source) approve(ctx context.Context, application string) (n int, err er
 	return n, nil
 }
 
-// cycle is the output of one provisioning run.
+// cycle is the result of one provisioning run of an application.
 type cycle struct {
-	entries  []logEntry
-	exitCode int
+	entries  []logEntry // the entries of the provisioning log that the run wrote
+	exitCode int        // the exit code of the command
 }
 
-// logEntry is the part of a provisioning record that the program reads.
+// logEntry is the part of an entry of the provisioning log that this program reads.
 type logEntry struct {
 	Action string                                                        `json:"provisioningAction"`
 	Status struct{ Status, ErrorCode, Reason, RecommendedAction string } `json:"provisioningStatusInfo"`

@@ -216,7 +216,7 @@ func TestABrowserReadsForms(t *testing.T) {
 	if f := forms[0]; !reflect.DeepEqual(f.values, want) || f.method != http.MethodPost || f.action.String() != "http://127.0.0.1/c/acme/save" || f.passwordInput != "" {
 		t.Errorf("got %+v", f)
 	}
-	if f := forms[1]; f.userName != "login" || f.passwordInput != "secret" || f.method != http.MethodGet || f.action.String() != address.String() {
+	if f := forms[1]; f.userNameInput != "login" || f.passwordInput != "secret" || f.method != http.MethodGet || f.action.String() != address.String() {
 		t.Errorf("got %+v", f)
 	}
 	if f := forms[2]; f.passwordInput != "" {

@@ -43,6 +43,7 @@ type options struct {
 	record                      bool   // whether to record conversations instead of playing a month
 }
 
+// parseFlags returns the values of the flags, and an error if one of them is invalid.
 func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("interop", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -94,6 +95,7 @@ func (o options) chooseParts() (found []target, signsIn bool, err error) {
 	return found, signsIn, nil
 }
 
+// run carries out the parts of the program that the flags select.
 func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	o, err := parseFlags(args, progress)
 	if err != nil {
@@ -154,8 +156,8 @@ func signIn(ctx context.Context, o options, dir string, progress io.Writer) erro
 	return errors.Join(o.writeReport(nil, s.markdown()), s.verdict())
 }
 
-// writeReport writes one part of the report. The argument for the other part is nil, and that part
-// stays as it is in the file.
+// writeReport writes one part of the report to the file. The other argument must be nil; the other
+// part stays as it is in the file.
 func (o options) writeReport(provisioned, signedIn []byte) error {
 	if o.output == "" {
 		return nil

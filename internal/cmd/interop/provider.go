@@ -30,24 +30,26 @@ import (
 // identityProvider is an identity provider that another project wrote.
 type identityProvider struct {
 	name        string // also the name of the site that it signs people in to
-	description string
-	openID      bool // whether it speaks OpenID Connect; otherwise it speaks SAML
-	start       func(ctx context.Context, dir string) (*runningProvider, error)
+	description string // what it is, for the report
+	openID      bool   // whether it speaks OpenID Connect; otherwise it speaks SAML
+	// start installs the identity provider into the folder dir and starts it.
+	start func(ctx context.Context, dir string) (*runningProvider, error)
 }
 
 // runningProvider is a running identity provider.
 type runningProvider struct {
-	software string // the software and its version
-	dir      string // the folder with its files
-	base     string // its address, without a slash at the end
-	metadata string // the address of its metadata
-	entityID string
-	process  *binary.Process
+	software string          // the software and its version
+	dir      string          // the folder with its files
+	base     string          // its address, without a slash at the end
+	metadata string          // the address of its metadata
+	entityID string          // its SAML entity id; empty for an OpenID provider
+	process  *binary.Process // its process
 
 	signInStart  string // the address that starts a sign-in at the identity provider; %s is the site's entity id
 	signOutStart string // the address that starts a sign-out at the identity provider
 }
 
+// identityProviders returns the identity providers, in the order of the report.
 func identityProviders() []identityProvider {
 	return []identityProvider{
 		{name: "simplesamlphp", description: "SimpleSAMLphp, from Debian", start: startSimpleSAMLphp},
@@ -60,7 +62,7 @@ func identityProviders() []identityProvider {
 type employee struct {
 	ID         string `json:"id"` // the user identifier, by which the person also signs in at the identity provider
 	Password   string `json:"password"`
-	Name       string `json:"name"`
+	Name       string `json:"name"` // the user name at the site, which is also the display name
 	Email      string `json:"email"`
 	Title      string `json:"title"`
 	Department string `json:"department"`
@@ -84,9 +86,9 @@ func writeJSON(dir, name string, value any) error {
 	return os.WriteFile(filepath.Join(dir, name), text, 0o600)
 }
 
-// prepare writes the files that every identity provider reads: its people, its key with a
-// certificate, and its options.
-func prepare(dir string) error {
+// writeProviderFiles writes the files that every identity provider reads: its people, its key with
+// a certificate, and its options.
+func writeProviderFiles(dir string) error {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return err
@@ -116,21 +118,23 @@ func prepare(dir string) error {
 
 // samlOptions say how a SAML identity provider sends its messages.
 type samlOptions struct {
-	SignResponse          bool `json:"signResponse"`
-	SignAssertion         bool `json:"signAssertion"`
-	Encrypt               bool `json:"encrypt"`
-	RequireSignedRequests bool `json:"requireSignedRequests"`
-	SignOutByPost         bool `json:"signOutByPost"`
+	SignResponse          bool `json:"signResponse"`          // whether to sign the whole response
+	SignAssertion         bool `json:"signAssertion"`         // whether to sign the assertion in the response
+	Encrypt               bool `json:"encrypt"`               // whether to encrypt the assertion
+	RequireSignedRequests bool `json:"requireSignedRequests"` // whether to refuse requests without a signature
+	SignOutByPost         bool `json:"signOutByPost"`         // whether to send messages about a sign-out by POST instead of by redirect
 }
 
 // setOptions changes the options of a SAML identity provider, from the next request on.
 func (p *runningProvider) setOptions(o samlOptions) error { return writeJSON(p.dir, "options.json", o) }
 
+// simpleSAMLphpFiles has the configuration files of SimpleSAMLphp.
+//
 //go:embed servers/simplesamlphp.txtar
 var simpleSAMLphpFiles []byte
 
-// startSimpleSAMLphp unpacks the package of Debian and starts it with the web server that PHP
-// contains.
+// startSimpleSAMLphp unpacks Debian's package of SimpleSAMLphp and starts it with the web server
+// that PHP contains.
 func startSimpleSAMLphp(ctx context.Context, dir string) (*runningProvider, error) {
 	if err := foreign.InstallDebianPackages(ctx, "php-cli", "php-xml", "php-mbstring", "php-curl"); err != nil {
 		return nil, err
@@ -151,7 +155,7 @@ func startSimpleSAMLphp(ctx context.Context, dir string) (*runningProvider, erro
 		}
 	}
 	p := &runningProvider{software: "SimpleSAMLphp " + version, dir: dir}
-	err = p.listen(ctx, "/saml2/idp/metadata.php", func(port string) *exec.Cmd {
+	err = p.startOnFreePort(ctx, "/saml2/idp/metadata.php", func(port string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, "php", "-S", "127.0.0.1:"+port, "-t", filepath.Join(dir, "usr/share/simplesamlphp/www"))
 		cmd.Env = append(os.Environ(), "SIMPLESAMLPHP_CONFIG_DIR="+filepath.Join(dir, "config"), "INTEROP_DIR="+dir,
 			"INTEROP_BASE=http://127.0.0.1:"+port, "INTEROP_MAPS="+filepath.Join(dir, "etc/simplesamlphp/attributemap"))
@@ -163,6 +167,8 @@ func startSimpleSAMLphp(ctx context.Context, dir string) (*runningProvider, erro
 	return p, err
 }
 
+// samlpProgram is our small identity provider that uses samlp.
+//
 //go:embed servers/samlp.cjs
 var samlpProgram []byte
 
@@ -176,6 +182,8 @@ func startSamlp(ctx context.Context, dir string) (*runningProvider, error) {
 	return p, nil
 }
 
+// openIDProviderProgram is our small OpenID provider that uses oidc-provider.
+//
 //go:embed servers/oidc-provider.mjs
 var openIDProviderProgram []byte
 
@@ -184,8 +192,9 @@ func startOpenIDProvider(ctx context.Context, dir string) (*runningProvider, err
 	return startNodeProvider(ctx, dir, "oidc-provider", "oidc-provider.mjs", openIDProviderProgram, "/.well-known/openid-configuration")
 }
 
-// startNodeProvider installs the npm package with this name, and others, and starts a program that
-// uses them. file is the name of the program's file.
+// startNodeProvider installs the npm package with this name, and the packages others. Then it
+// starts a program that uses them. file is the name of the file that gets the program. metadata is
+// the path of the identity provider's metadata.
 func startNodeProvider(ctx context.Context, dir, name, file string, program []byte, metadata string, others ...string) (*runningProvider, error) {
 	if err := foreign.InstallNPMPackages(ctx, dir, append(others, name)...); err != nil {
 		return nil, err
@@ -198,13 +207,14 @@ func startNodeProvider(ctx context.Context, dir, name, file string, program []by
 		return nil, err
 	}
 	p := &runningProvider{software: name + " " + version, dir: dir}
-	return p, p.listen(ctx, metadata, func(port string) *exec.Cmd {
+	return p, p.startOnFreePort(ctx, metadata, func(port string) *exec.Cmd {
 		return exec.CommandContext(ctx, "node", filepath.Join(dir, file), port, dir)
 	})
 }
 
-// listen starts the identity provider on a free port and waits until it shows its metadata.
-func (p *runningProvider) listen(ctx context.Context, metadata string, command func(port string) *exec.Cmd) error {
+// startOnFreePort starts the identity provider on a free port and waits until it shows its
+// metadata. metadata is the path of the metadata.
+func (p *runningProvider) startOnFreePort(ctx context.Context, metadata string, command func(port string) *exec.Cmd) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

@@ -12,10 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// recordConversations records the conversations in provision/testdata/conversations. For each
-// target it runs TestConversations twice: without compliantFlag and with it. The test makes the
-// same changes at each target, and writes a file for each conversation. recordConversations
-// restarts the target in between, because the changes begin with an empty target.
+// recordConversations records the conversations in provision/testdata/conversations. A conversation
+// is the requests of Rollcall to a target, with the answers. For each target, recordConversations
+// runs TestConversations twice: without compliantFlag and with it. The test makes the same changes
+// at each target, and writes a file for each conversation. recordConversations restarts the target
+// in between, because the changes begin with an empty target.
 func recordConversations(ctx context.Context, o options, chosen []target, dir string, progress io.Writer) error {
 	for _, t := range chosen {
 		if t.flag != "" {
@@ -45,8 +46,8 @@ func recordConversations(ctx context.Context, o options, chosen []target, dir st
 	return nil
 }
 
-// recordConversation records one conversation. flag is the query of the Tenant URL; it may be
-// empty.
+// recordConversation records one conversation with a target. flag is the query of the Tenant URL;
+// it may be empty.
 func recordConversation(ctx context.Context, name string, s *server, flag string) error {
 	out, code, err := foreign.Run(ctx, foreign.RunLimit, []string{
 		"ROLLCALL_RECORD_NAME=" + name, "ROLLCALL_RECORD_URL=" + s.base + flag, "ROLLCALL_RECORD_TOKEN=" + s.token,

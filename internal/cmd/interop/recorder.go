@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// recorder stands between Rollcall and a target. It passes every request on, counts the requests,
-// and keeps those that a conversation needs.
+// recorder stands between Rollcall and a target. It passes every request on and counts the
+// requests. It can also keep requests with their answers.
 type recorder struct {
-	server *http.Server
-	addr   string
+	server *http.Server // receives the requests
+	addr   string       // the address of the recorder, as host:port
 
-	mu        sync.Mutex
-	requests  map[string]int // the number of requests, by method
-	exchanges []exchange
+	mu        sync.Mutex               // guards the fields below
+	requests  map[string]int           // the number of requests, by method
+	exchanges []exchange               // the requests and answers that were kept
 	keep      func(*http.Request) bool // reports whether to keep a request and its answer; nil means to keep none
 }
 
@@ -33,7 +33,8 @@ type exchange struct {
 	Received string `json:"received,omitempty"` // the body of the answer
 }
 
-// startRecorder listens on a free port of this machine.
+// startRecorder starts a recorder on a free port of this machine. The recorder passes requests on
+// to the host of the URL target.
 func startRecorder(target string) (*recorder, error) {
 	to, err := url.Parse(target)
 	if err != nil {
@@ -58,6 +59,7 @@ func startRecorder(target string) (*recorder, error) {
 	return rec, nil
 }
 
+// wrapHandler returns a handler that calls next, counts the request, and keeps it if keep says so.
 func (rec *recorder) wrapHandler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent, err := io.ReadAll(r.Body)
@@ -87,11 +89,13 @@ type answerCopy struct {
 	body   bytes.Buffer
 }
 
+// WriteHeader sends the status, and keeps a copy of it.
 func (a *answerCopy) WriteHeader(status int) {
 	a.status = status
 	a.ResponseWriter.WriteHeader(status)
 }
 
+// Write sends a part of the body, and keeps a copy of it.
 func (a *answerCopy) Write(b []byte) (int, error) {
 	a.body.Write(b)
 	return a.ResponseWriter.Write(b)
@@ -110,4 +114,5 @@ func (rec *recorder) count() (all, writes int) {
 	return all, writes
 }
 
+// stop ends the recorder.
 func (rec *recorder) stop() error { return rec.server.Close() }

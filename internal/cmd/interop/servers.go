@@ -22,14 +22,15 @@ import (
 
 // server is a running target.
 type server struct {
-	software string // the software and its version
-	base     string // the server's SCIM address, without a query such as compliantFlag
-	process  *binary.Process
-	site     *binary.Installation // the installation, if the target is a Rollcall site; otherwise nil
-	token    string
+	software string                                     // the software and its version
+	base     string                                     // the server's SCIM address, without a query such as compliantFlag
+	process  *binary.Process                            // the process of the target; nil for a Rollcall site
+	site     *binary.Installation                       // the installation, if the target is a Rollcall site; otherwise nil
+	token    string                                     // the token that Rollcall sends to the target
 	restart  func(ctx context.Context) (*server, error) // starts the target again, with no data
 }
 
+// stop ends the target.
 func (s *server) stop() error {
 	if s.site != nil {
 		return s.site.Close()
@@ -40,14 +41,18 @@ func (s *server) stop() error {
 	return s.process.Stop()
 }
 
-// target is a kind of server to provision into. Each target has a row in the report's table.
+// target is a server to provision into, before it is installed and started. Each target has a row
+// in the report's table.
 type target struct {
 	name        string // the name of the target, and of the application that provisions into it
-	description string
+	description string // what the target is, for the report
 	flag        string // the query of the Tenant URL, such as compliantFlag; empty for none
-	start       func(ctx context.Context, dir, binary string) (*server, error)
+	// start installs the target into the folder dir and starts it. binary is the path of the
+	// rollcall binary.
+	start func(ctx context.Context, dir, binary string) (*server, error)
 }
 
+// targets returns all targets, in the order of the report.
 func targets() []target {
 	return []target{
 		{name: "rollcall", description: "a Rollcall site, profile full", start: startSite},
@@ -80,8 +85,12 @@ func startSite(ctx context.Context, dir, path string) (*server, error) {
 	}}, nil
 }
 
-const secret = "interop-secret" // the token of the targets, which listen only on this machine and only during a run
+// secret is the token of the targets, and the client secret at the OpenID provider. It need not be
+// secret, because they listen only on this machine and only during a run.
+const secret = "interop-secret"
 
+// scimmyProgram is our small server that uses SCIMMY.
+//
 //go:embed servers/scimmy.mjs
 var scimmyProgram []byte
 
@@ -144,7 +153,8 @@ func startElimity(ctx context.Context, dir, _ string) (*server, error) {
 	})
 }
 
-// start starts a target on a free port and waits until it answers.
+// start starts a target on a free port and waits until it answers. with names the software of the
+// target, and path is the path of its SCIM address.
 func start(ctx context.Context, dir, with, path string, command func(port string) *exec.Cmd) (*server, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

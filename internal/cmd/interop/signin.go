@@ -21,23 +21,25 @@ import (
 // signInPart is the name by which -only selects the part that signs people in.
 const signInPart = "sign-in"
 
-// signIns carries out the sign-ins at all identity providers and collects the results.
+// signIns carries out the second part of the program: the sign-ins through all identity providers.
+// It collects the results.
 type signIns struct {
-	installation *binary.Installation
-	dir          string
-	progress     io.Writer
-	began        time.Time
+	installation *binary.Installation // the Rollcall server with a site for each identity provider
+	dir          string               // the temporary folder for the identity providers
+	progress     io.Writer            // gets a line about each step
+	began        time.Time            // when this part of the program began
 	results      []signInResult
 }
 
-// signInResult is the result of a step at an identity provider.
+// signInResult is the result of one step with an identity provider.
 type signInResult struct {
-	provider, software string
+	provider, software string // the description of the identity provider, and its software
 	what               string // the step, as the report describes it
 	result             string // what happened, if the step succeeded
 	err                error  // why the step failed; nil if it succeeded
 }
 
+// printProgress prints a line that begins with the time since the start.
 func (s *signIns) printProgress(format string, args ...any) {
 	fmt.Fprintf(s.progress, "%6.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
 }
@@ -75,18 +77,18 @@ func (s *signIns) verdict() error {
 // signInSite is a site that signs people in at a running identity provider.
 type signInSite struct {
 	*signIns
-	kind     identityProvider
-	provider *runningProvider
-	site     binary.Site
-	home     string   // the address of the site
-	admin    *browser // the browser of the site's administrator
-	refused  int      // the number of refused sign-ins that the steps have expected so far
+	kind     identityProvider // the identity provider
+	provider *runningProvider // the running software of the identity provider
+	site     binary.Site      // the name of the site, and its token
+	home     string           // the address of the site
+	admin    *browser         // the browser of the site's administrator
+	refused  int              // the number of refused sign-ins that the steps have expected so far
 }
 
 // play creates a site, starts an identity provider, and carries out all steps with both.
 func (s *signIns) play(ctx context.Context, kind identityProvider) (err error) {
 	dir := filepath.Join(s.dir, "sign-in-"+kind.name)
-	if err := errors.Join(os.Mkdir(dir, 0o700), prepare(dir)); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o700), writeProviderFiles(dir)); err != nil {
 		return err
 	}
 	site := &signInSite{signIns: s, kind: kind, home: "http://" + s.installation.Addr + "/c/" + kind.name + "/", admin: newBrowser()}
@@ -150,7 +152,7 @@ func (s *signInSite) enterAsAdministrator(ctx context.Context) error {
 }
 
 // changeSettings changes settings on the page Single sign-on, as an administrator does. A setting
-// without a value is a check box that is not ticked.
+// with an empty value is a check box that is not ticked.
 func (s *signInSite) changeSettings(ctx context.Context, settings map[string]string) error {
 	p, err := s.admin.open(ctx, s.home+"admin/access/authentication")
 	if err != nil {
@@ -180,8 +182,8 @@ func (s *signInSite) giveMetadata(ctx context.Context) error {
 	return os.WriteFile(filepath.Join(s.provider.dir, "site-metadata.xml"), []byte(text), 0o600)
 }
 
-// signIn signs a person in, beginning at an address, and checks that the person has a session at
-// the site afterwards. It returns how often a page asked for a password.
+// signIn opens an address that starts a sign-in, signs the person in, and checks that the person
+// has a session at the site afterwards. It returns how many times a page asked for a password.
 func (s *signInSite) signIn(ctx context.Context, b *browser, address string, who employee) (asked int, err error) {
 	p, err := b.open(ctx, address)
 	if err != nil {
@@ -199,8 +201,8 @@ func (s *signInSite) signIn(ctx context.Context, b *browser, address string, who
 // loginAddress returns the address that starts a sign-in at the site.
 func (s *signInSite) loginAddress() string { return s.home + "auth/saml2/login" }
 
-// mustBeRefused tries to sign a person in, beginning at an address. It returns an error unless the
-// site refuses the sign-in with a page that contains text.
+// mustBeRefused opens an address that starts a sign-in, and tries to sign the person in. It returns
+// an error unless the site refuses the sign-in with a page that contains text.
 func (s *signInSite) mustBeRefused(ctx context.Context, b *browser, address string, who employee, text string) error {
 	p, err := b.open(ctx, address)
 	if err != nil {
@@ -265,8 +267,8 @@ func (s *signInSite) accountOf(ctx context.Context, userName string) (account, e
 	return list.Resources[0], nil
 }
 
-// mustHaveAccount returns an error unless a person's account has the values of the claims and the
-// page of the person shows the user identifier.
+// mustHaveAccount returns the account of a person. It returns an error unless the account has the
+// values that the identity provider sends, and the person's page shows the user identifier.
 func (s *signInSite) mustHaveAccount(ctx context.Context, who employee) (account, error) {
 	a, err := s.accountOf(ctx, who.Name)
 	if err != nil {
@@ -290,7 +292,8 @@ func (s *signInSite) mustHaveAccount(ctx context.Context, who employee) (account
 	return a, err
 }
 
-// setActive sets active of a person to "True" or "False" with a PATCH like that of Entra ID.
+// setActive sets the attribute active of a person to "True" or "False", with a PATCH like Entra
+// ID's.
 func (s *signInSite) setActive(ctx context.Context, id, active string) error {
 	status, text, err := s.installation.Send(ctx, s.site, http.MethodPatch, "/Users/"+id, binary.PatchBody(`{"op":"Replace","path":"active","value":"`+active+`"}`))
 	if err == nil && status != http.StatusOK {
@@ -300,8 +303,8 @@ func (s *signInSite) setActive(ctx context.Context, id, active string) error {
 }
 
 // expectRefusals waits until the audit log has as many new refused sign-ins as there are reasons.
-// It returns an error unless the sign-ins were refused for these reasons, the oldest first.
-// Sign-ins that an earlier call has seen do not count as new.
+// It returns an error unless the sign-ins were refused for these reasons, in this order, the oldest
+// first. Refused sign-ins that an earlier call has counted are not new.
 func (s *signInSite) expectRefusals(ctx context.Context, reasons ...string) (string, error) {
 	var got []string
 	for began := time.Now(); len(got) < len(reasons) && time.Since(began) < time.Minute; time.Sleep(100 * time.Millisecond) {
@@ -321,5 +324,5 @@ func (s *signInSite) expectRefusals(ctx context.Context, reasons ...string) (str
 	return "refused: " + strings.Join(reasons, ", "), nil
 }
 
-// refusedReason finds the reason in an event about a refused sign-in.
+// refusedReason matches the reason in an event about a refused sign-in.
 var refusedReason = regexp.MustCompile(`was refused \(([a-z_]+)\)`)

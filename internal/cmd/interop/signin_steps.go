@@ -187,8 +187,8 @@ func (s *signInSite) refuseUnsignedAssertion(ctx context.Context) (string, error
 	return s.expectRefusals(ctx, "unsigned")
 }
 
-// requireSignedRequests makes the identity provider require signed requests. It checks that sign-ins
-// fail until the site signs its requests.
+// requireSignedRequests makes the identity provider require signed requests. It checks that
+// sign-ins fail until the site signs its requests.
 func (s *signInSite) requireSignedRequests(ctx context.Context) (string, error) {
 	if err := s.provider.setOptions(samlOptions{SignAssertion: true, RequireSignedRequests: true}); err != nil {
 		return "", err
@@ -215,8 +215,8 @@ func (s *signInSite) requireSignedRequests(ctx context.Context) (string, error) 
 	return "unsigned ones are refused there, signed ones are accepted", s.provider.setOptions(samlOptions{SignAssertion: true})
 }
 
-// signInAgain signs a person in several times in one browser. The identity provider must ask for the
-// password again only if the site demands a new sign-in.
+// signInAgain signs a person in several times in one browser. The identity provider must ask for
+// the password again only if the site demands a new sign-in.
 func (s *signInSite) signInAgain(ctx context.Context) (string, error) {
 	b := newBrowser()
 	for _, step := range []struct {
@@ -286,8 +286,8 @@ func (s *signInSite) replayResponse(ctx context.Context) (string, error) {
 	return s.expectRefusals(ctx, "other_browser", "unknown_request")
 }
 
-// replayOpenIDAnswer checks that the site refuses an answer from another browser, and an answer that
-// was used before.
+// replayOpenIDAnswer checks that the site refuses an answer from another browser, and an answer
+// that was used before.
 func (s *signInSite) replayOpenIDAnswer(ctx context.Context) (string, error) {
 	b := newBrowser()
 	if _, err := s.signIn(ctx, b, s.loginAddress(), ada); err != nil {
@@ -321,8 +321,8 @@ func (s *signInSite) replayOpenIDAnswer(ctx context.Context) (string, error) {
 	return s.expectRefusals(ctx, "other_browser", "unknown_request")
 }
 
-// startSignInAtProvider starts a sign-in at the identity provider. The site must refuse it until its
-// settings allow such sign-ins, and accept each response only once.
+// startSignInAtProvider starts a sign-in at the identity provider. The site must refuse it until
+// its settings allow such sign-ins, and accept each response only once.
 func (s *signInSite) startSignInAtProvider(ctx context.Context) (string, error) {
 	address := s.provider.startAddress(s.home + "auth/saml2/metadata")
 	if err := s.mustBeRefused(ctx, newBrowser(), address, alan, "You are not signed in"); err != nil {
@@ -357,7 +357,8 @@ func (s *signInSite) startSignInAtProvider(ctx context.Context) (string, error) 
 	return "refused while the site does not allow it; then signed in, and a second use is refused: replayed", s.changeSettings(ctx, map[string]string{"unsolicited": ""})
 }
 
-// signOutOfSiteOnly signs a person out with the button of the site. The session at the provider stays.
+// signOutOfSiteOnly signs a person out with the button of the site. The session at the provider
+// stays.
 func (s *signInSite) signOutOfSiteOnly(ctx context.Context) (string, error) {
 	b := newBrowser()
 	if _, err := s.signIn(ctx, b, s.loginAddress(), ada); err != nil {
@@ -382,8 +383,8 @@ func (s *signInSite) pressSignOut(ctx context.Context, b *browser) (*page, error
 	return b.submit(ctx, f)
 }
 
-// signOutAtSiteAndProvider signs a person out with the button of the site. The session at the identity
-// provider must end too.
+// signOutAtSiteAndProvider signs a person out with the button of the site. The session at the
+// identity provider must end too.
 func (s *signInSite) signOutAtSiteAndProvider(ctx context.Context) (string, error) {
 	b, other := newBrowser(), newBrowser()
 	for _, one := range []*browser{b, other} {
@@ -421,8 +422,8 @@ func (s *signInSite) signOutAtSiteAndProvider(ctx context.Context) (string, erro
 	return "both sessions have ended; another browser of the person stays signed in", s.mustBeSignedIn(ctx, other, ada)
 }
 
-// signOutAtProvider returns a step that signs a person out at the identity provider, which sends its
-// messages as the options o say.
+// signOutAtProvider returns a step that signs a person out at the identity provider, which sends
+// its messages as the options o say.
 func (s *signInSite) signOutAtProvider(o samlOptions) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		if err := s.provider.setOptions(o); err != nil {

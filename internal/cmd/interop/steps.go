@@ -12,20 +12,21 @@ import (
 // the directory in the same way.
 type month struct {
 	*company
-	source       *source
-	applications []string
+	source       *source          // changes the directory
+	applications []string         // the names of the applications, one for each target
 	touched      map[*person]bool // the people that a step has changed since the last run
-	timesPlayed  map[string]int   // how often each kind of step was played
+	timesPlayed  map[string]int   // how many times each kind of step was played
 }
 
-// step is a kind of step. The function do plays a step of this kind. It returns false if no person
-// or group of the company fits.
+// step is a kind of step. The function do plays one step of this kind. It returns false if no
+// person or group of the company is suitable for the step.
 type step struct {
 	name   string
 	weight int // how likely the step is, relative to the other steps
 	do     func(context.Context) (bool, error)
 }
 
+// steps returns all kinds of steps.
 func (m *month) steps() []step {
 	return []step{
 		{"hire", 8, m.hire},
@@ -51,7 +52,7 @@ func (m *month) steps() []step {
 	}
 }
 
-// play does one random step.
+// play plays one random step.
 func (m *month) play(ctx context.Context) error {
 	all, total := m.steps(), 0
 	for _, s := range all {
@@ -75,8 +76,9 @@ func (m *month) play(ctx context.Context) error {
 	return fmt.Errorf("no step fits")
 }
 
-// takePerson chooses a person that no step has changed since the last run, and records that a step
-// changes this person now.
+// takePerson chooses a random person that the function fits accepts and that no step has changed
+// since the last run. It records that a step changes this person now. It returns nil if it finds
+// none.
 func (m *month) takePerson(fits func(*person) bool) *person {
 	p := m.choose(func(p *person) bool { return !m.touched[p] && fits(p) })
 	if p != nil {
@@ -97,11 +99,13 @@ func (m *month) setAttributes(ctx context.Context, p *person, values map[string]
 	return err
 }
 
+// runUserCommand runs a command that changes a person in the directory.
 func (m *month) runUserCommand(ctx context.Context, command string, p *person, flags ...string) error {
 	_, err := m.source.rollcall(ctx, "directory user "+command, append([]string{p.objectID}, flags...)...)
 	return err
 }
 
+// hire adds a new person.
 func (m *month) hire(ctx context.Context) (bool, error) {
 	p := m.newPerson()
 	p.manager = m.choose(m.inScope)
@@ -137,6 +141,7 @@ func (m *month) enroll(ctx context.Context, p *person) (err error) {
 	return nil
 }
 
+// blockPerson blocks the sign-in of a person who leaves.
 func (m *month) blockPerson(ctx context.Context) (bool, error) {
 	p := m.takePerson(m.inScope)
 	if p == nil {
@@ -146,6 +151,7 @@ func (m *month) blockPerson(ctx context.Context) (bool, error) {
 	return true, m.runUserCommand(ctx, "disable", p)
 }
 
+// unblockPerson allows the sign-in of a blocked person again.
 func (m *month) unblockPerson(ctx context.Context) (bool, error) {
 	p := m.takePerson(func(p *person) bool { return p.blocked && !p.deleted })
 	if p == nil {
@@ -155,6 +161,7 @@ func (m *month) unblockPerson(ctx context.Context) (bool, error) {
 	return true, m.runUserCommand(ctx, "enable", p)
 }
 
+// deletePerson soft-deletes a person who leaves.
 func (m *month) deletePerson(ctx context.Context) (bool, error) {
 	p := m.takePerson(m.inScope)
 	if p == nil {
@@ -171,6 +178,7 @@ func (m *month) nameIsFree(p *person) bool {
 	})
 }
 
+// restorePerson restores a soft-deleted person.
 func (m *month) restorePerson(ctx context.Context) (bool, error) {
 	p := m.takePerson(func(p *person) bool { return p.deleted && m.nameIsFree(p) })
 	if p == nil {
@@ -197,6 +205,7 @@ func (m *month) rehire(ctx context.Context) (bool, error) {
 	return true, m.enroll(ctx, p)
 }
 
+// purgePerson deletes a soft-deleted person permanently.
 func (m *month) purgePerson(ctx context.Context) (bool, error) {
 	p := m.takePerson(func(p *person) bool { return p.deleted && p.attributes["department"] != m.excluded })
 	if p == nil {
@@ -206,13 +215,14 @@ func (m *month) purgePerson(ctx context.Context) (bool, error) {
 	return true, m.runUserCommand(ctx, "purge", p, "--yes")
 }
 
+// renamePerson gives a person another name and user name.
 func (m *month) renamePerson(ctx context.Context) (bool, error) {
 	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
 	m.hired++
-	p.setName(pick(m.random, givenNames), pick(m.random, familyName), m.hired)
+	p.setName(pick(m.random, givenNames), pick(m.random, familyNames), m.hired)
 	values := map[string]string{}
 	for _, name := range []string{"userPrincipalName", "displayName", "givenName", "surname", "mail"} {
 		if v := p.attributes[name]; v != "" {
@@ -235,6 +245,7 @@ func (m *month) swapNames(ctx context.Context) (bool, error) {
 	})
 }
 
+// moveDepartment gives a person another department, job title, city and office.
 func (m *month) moveDepartment(ctx context.Context) (bool, error) {
 	p := m.takePerson(m.inScope)
 	if p == nil {
@@ -268,6 +279,7 @@ func (m *month) changeContact(ctx context.Context) (bool, error) {
 	return true, m.setAttributes(ctx, p, map[string]string{name: value})
 }
 
+// changeManager gives a person another manager, or none.
 func (m *month) changeManager(ctx context.Context) (bool, error) {
 	p := m.takePerson(m.inScope)
 	if p == nil {
@@ -287,11 +299,13 @@ func (m *month) changeManager(ctx context.Context) (bool, error) {
 	return true, err
 }
 
+// runGroupCommand runs a command that changes a group in the directory.
 func (m *month) runGroupCommand(ctx context.Context, command string, g *group, rest ...string) error {
 	_, err := m.source.rollcall(ctx, "directory group "+command, append([]string{g.objectID}, rest...)...)
 	return err
 }
 
+// addGroup creates a group with members, and assigns it to all applications.
 func (m *month) addGroup(ctx context.Context) (_ bool, err error) {
 	g := m.newGroup("")
 	if g.objectID, err = m.source.create(ctx, "directory group create", g.name); err != nil {
@@ -305,10 +319,10 @@ func (m *month) addGroup(ctx context.Context) (_ bool, err error) {
 	return true, m.addRandomMembers(ctx, g, 1+m.random.IntN(12))
 }
 
-// isOrdinary reports whether a group is not deleted and is not the group of everyone. It is a
-// condition for chooseGroup.
+// isOrdinary reports whether a group is not deleted, and is not the group that contains everyone.
 func isOrdinary(g *group) bool { return !g.everyone && !g.deleted }
 
+// renameGroup gives a group another name.
 func (m *month) renameGroup(ctx context.Context) (bool, error) {
 	g := m.chooseGroup(isOrdinary)
 	if g == nil {
@@ -319,6 +333,7 @@ func (m *month) renameGroup(ctx context.Context) (bool, error) {
 	return true, m.runGroupCommand(ctx, "set", g, "displayName="+g.name)
 }
 
+// deleteGroup soft-deletes a group.
 func (m *month) deleteGroup(ctx context.Context) (bool, error) {
 	g := m.chooseGroup(isOrdinary)
 	if g == nil {
@@ -328,6 +343,7 @@ func (m *month) deleteGroup(ctx context.Context) (bool, error) {
 	return true, m.runGroupCommand(ctx, "delete", g, "--yes")
 }
 
+// restoreGroup restores a soft-deleted group.
 func (m *month) restoreGroup(ctx context.Context) (bool, error) {
 	g := m.chooseGroup(func(g *group) bool { return g.deleted })
 	if g == nil {
@@ -337,6 +353,7 @@ func (m *month) restoreGroup(ctx context.Context) (bool, error) {
 	return true, m.runGroupCommand(ctx, "restore", g)
 }
 
+// purgeGroup deletes a soft-deleted group permanently.
 func (m *month) purgeGroup(ctx context.Context) (bool, error) {
 	g := m.chooseGroup(func(g *group) bool { return g.deleted })
 	if g == nil {
@@ -349,6 +366,7 @@ func (m *month) purgeGroup(ctx context.Context) (bool, error) {
 	return true, m.runGroupCommand(ctx, "purge", g, "--yes")
 }
 
+// addMembers makes some people members of a group.
 func (m *month) addMembers(ctx context.Context) (bool, error) {
 	g := m.chooseGroup(isOrdinary)
 	if g == nil {
@@ -373,6 +391,7 @@ func (m *month) addRandomMembers(ctx context.Context, g *group, n int) error {
 	return err
 }
 
+// removeMembers removes some members from a group.
 func (m *month) removeMembers(ctx context.Context) (bool, error) {
 	g := m.chooseGroup(func(g *group) bool { return isOrdinary(g) && len(g.members) > 0 })
 	if g == nil {
@@ -392,6 +411,7 @@ func (m *month) removeMembers(ctx context.Context) (bool, error) {
 	return true, err
 }
 
+// nestGroup makes one group a member of another group.
 func (m *month) nestGroup(ctx context.Context) (bool, error) {
 	outer := m.chooseGroup(isOrdinary)
 	inner := m.chooseGroup(func(g *group) bool { return isOrdinary(g) && g != outer })
@@ -403,7 +423,8 @@ func (m *month) nestGroup(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// editFilter sets the scoping filter of all applications.
+// editFilter sets the scoping filter of all applications. The filter leaves out the department
+// excluded; if excluded is empty, it leaves out no one.
 func (m *month) editFilter(ctx context.Context, excluded string) error {
 	m.excluded = excluded
 	m.timesPlayed["filter edit"]++

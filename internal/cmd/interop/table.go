@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// markdown returns the report of the run, which becomes docs/interop.md.
+// markdown returns the first part of the report, which is the page docs/interop.md.
 func (w *world) markdown() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `# Interoperation
@@ -24,7 +24,7 @@ Operations on hold are approved. At the end all accounts and groups are read fro
 (customappsso) say: each of the %d attributes, the manager, whether the account is active, and all members. Accounts of people who have left must be there
 and inactive, with the values that were sent last. Then each application is provisioned again.
 
-`, w.options.people, w.options.groups, w.options.steps, w.options.seed, w.options.days, len(directRows)+1)
+`, w.options.people, w.options.groups, w.options.steps, w.options.seed, w.options.days, len(directMappings)+1)
 	b.WriteString("| Target | Software | People | Groups | Memberships | Cannot hold | Requests | of them writes | Second run |\n| --- | --- | --: | --: | --: | --: | --: | --: | --- |\n")
 	for _, e := range w.runs {
 		c := e.comparison
@@ -67,7 +67,7 @@ const findingsSection = `## What these servers do otherwise, and what the engine
 | elimity-com/scim, with aadOptscim062020 | stores the keys "name.givenName" and "urn:…:User:department" under these very names, so the attributes keep their old values | the log of each person names the attributes of which the answer shows another value |
 `
 
-// conversationsSection is the section about the tests that are made from conversations with these
+// conversationsSection is the section about the tests that replay recorded conversations with these
 // servers.
 const conversationsSection = `## Recorded conversations
 
@@ -98,7 +98,7 @@ func secondRunText(all, writes int) string {
 	return fmt.Sprintf("%d requests, %d of them writes", all, writes)
 }
 
-// stepTable writes how often each kind of step was played.
+// stepTable writes how many times each kind of step was played.
 func (w *world) stepTable(b *bytes.Buffer) {
 	b.WriteString("\n## The steps\n\n| Step | Times |\n| --- | --: |\n")
 	for _, name := range slices.Sorted(maps.Keys(w.month.timesPlayed)) {

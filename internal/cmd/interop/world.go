@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// world is one directory and its targets.
+// world carries out the first part of the program: one directory is provisioned into all targets.
 type world struct {
-	options options
+	options options // the flags of the command
 	*company
-	source   *source
-	runs     []*targetRun
-	month    *month
-	progress io.Writer
-	began    time.Time
+	source   *source      // changes and provisions the directory
+	runs     []*targetRun // the targets, with their results
+	month    *month       // plays the steps
+	progress io.Writer    // gets lines about the progress
+	began    time.Time    // when the program began
 }
 
-// targetRun is a target with the results of its run.
+// targetRun is a target with the results of the month.
 type targetRun struct {
 	target
-	server             *server
-	recorder           *recorder
+	server             *server             // the running target
+	recorder           *recorder           // the recorder in front of the target
 	failures           map[string]*failure // the log entries that are not successes, grouped by error code
 	logTexts           map[string][]string // the texts of the log entries about an object, by object id
 	comparison         *comparison         // the result of comparing the target with the company
@@ -47,6 +47,7 @@ type failure struct {
 	reason, example string // the reason in one of the entries, and the name of that entry's object
 }
 
+// printProgress prints a line that begins with the time since the start.
 func (w *world) printProgress(format string, args ...any) {
 	fmt.Fprintf(w.progress, "%6.1fs  %s\n", time.Since(w.began).Seconds(), fmt.Sprintf(format, args...))
 }
@@ -67,6 +68,7 @@ func (w *world) install(ctx context.Context, t target, dir string) error {
 	return err
 }
 
+// stop ends all targets and their recorders.
 func (w *world) stop() (err error) {
 	for _, e := range w.runs {
 		if e.recorder != nil {
@@ -77,14 +79,15 @@ func (w *world) stop() (err error) {
 	return err
 }
 
-// tenantURL returns the recorder's address with the target's path and flag.
+// tenantURL returns the Tenant URL of the application: the address of the recorder, with the path
+// and the flag of the target.
 func (e *targetRun) tenantURL() string {
 	_, rest, _ := strings.Cut(e.server.base, "://")
 	return "http://" + e.recorder.addr + rest[strings.IndexByte(rest, '/'):] + e.flag
 }
 
-// play loads the directory and plays the month. On each day it plays some steps and then provisions
-// every application.
+// play loads the company into the directory and plays the month. On each day it plays some steps
+// and then provisions every application.
 func (w *world) play(ctx context.Context) error {
 	w.printProgress("%d people and %d groups", len(w.people), len(w.groups))
 	if err := w.source.loadCompany(ctx, w.company); err != nil {
@@ -125,7 +128,8 @@ func (w *world) play(ctx context.Context) error {
 	return w.retryFailures(ctx)
 }
 
-// keepFiles copies the files of the directory's installation into the folder that -keep names.
+// keepFiles copies all files of the directory's installation into the folder that -keep names. It
+// does nothing without -keep.
 func (w *world) keepFiles() error {
 	if w.options.keep == "" {
 		return nil
@@ -133,7 +137,7 @@ func (w *world) keepFiles() error {
 	return os.CopyFS(w.options.keep, os.DirFS(w.source.installation.Dir))
 }
 
-// provision runs a cycle of each application.
+// provision provisions each application once, and approves the operations on hold.
 func (w *world) provision(ctx context.Context) error {
 	clear(w.month.touched)
 	for _, e := range w.runs {
@@ -161,7 +165,7 @@ func (w *world) provision(ctx context.Context) error {
 	return nil
 }
 
-// retryFailures provisions three more times, so that failed operations are tried again.
+// retryFailures provisions three more times, so that Rollcall tries failed operations again.
 func (w *world) retryFailures(ctx context.Context) error {
 	for range 3 {
 		if err := w.provision(ctx); err != nil {
@@ -192,7 +196,8 @@ func (e *targetRun) recordLog(c cycle) {
 	}
 }
 
-// compareTargets compares each target with the company, and then provisions each application again.
+// compareTargets compares each target with the company. Then it provisions the application again,
+// which is the second run.
 func (w *world) compareTargets(ctx context.Context) error {
 	for _, e := range w.runs {
 		var err error
@@ -262,8 +267,8 @@ func (w *world) printFailures(e *targetRun) {
 	}
 }
 
-// checkResults returns an error if a target has a difference that the log does not name, or if a
-// second run changes something.
+// checkResults returns an error if a target has a difference that the log does not name, or if the
+// second run of an application sent more than one search.
 func (w *world) checkResults() error {
 	var problems []error
 	for _, e := range w.runs {

@@ -16,13 +16,14 @@ import (
 
 // resource is a user or group of a client, in the state that the client expects on the server.
 type resource struct {
-	id, name, title string
-	active, group   bool            // group is true for a group and false for a user
+	id, name, title string          // the id, the userName or displayName, and the title
+	active, isGroup bool            // whether a user is active; whether the resource is a group
 	members         map[string]bool // the ids of the members; only for a group
 	changes         int             // how many changes the server has applied, including the creation
 	deleted         bool            // whether the client has deleted the resource
 }
 
+// clone returns a copy that shares no data with r.
 func (r resource) clone() *resource {
 	r.members = maps.Clone(r.members)
 	return &r
@@ -31,29 +32,30 @@ func (r resource) clone() *resource {
 // client sends writes to the server, one at a time. No other client writes to this client's users
 // and group.
 type client struct {
-	test      *killTest
-	number    int // the number of the client, which is part of the names of its users
-	random    *rand.Rand
-	namesMade int // how many names the client has made; the next name has the next number
+	test      *killTest  // the run to which the client belongs
+	number    int        // the number of the client, which is part of the names of its users
+	random    *rand.Rand // the source of the random choices
+	namesMade int        // how many names the client has made; the next name has the next number
 
 	users   []*resource // users that this client may change and delete
-	members []*resource // users that this client never deletes, which are members of its group
-	group   *resource
-	pending *change // the request that was not acknowledged; nil if all requests were acknowledged
+	members []*resource // users that this client never deletes; it adds them to its group and removes them from it
+	group   *resource   // the client's group; nil before it is created
+	pending *change     // the last request, if the server did not acknowledge it; otherwise nil
 }
 
 // change is a request, with the state of its resource before and after the request.
 type change struct {
-	method, path, body string
+	method, path, body string    // the request
 	before, after      *resource // before is nil if the request creates the resource
 }
 
+// send sends one SCIM request to the site.
 func (c *client) send(ctx context.Context, method, path, body string) (status int, text []byte, err error) {
 	return c.test.installation.Send(ctx, c.test.site, method, path, body)
 }
 
-// sendWrites sends requests until a request gets no answer, or until ctx ends. The end of ctx does
-// not cancel a request that has begun.
+// sendWrites sends one change after the other, until one is not acknowledged or ctx ends. The end
+// of ctx does not cancel a request that has begun.
 func (c *client) sendWrites(ctx context.Context) error {
 	for ctx.Err() == nil {
 		x := c.nextChange()
@@ -87,7 +89,7 @@ func (c *client) recordApplied(x *change) {
 		return
 	}
 	switch {
-	case x.after.group:
+	case x.after.isGroup:
 		c.group = x.after
 	case len(c.members) < 4:
 		c.members = append(c.members, x.after)
@@ -101,7 +103,7 @@ const (
 	groupSchema = "urn:ietf:params:scim:schemas:core:2.0:Group"
 )
 
-// nextChange returns a random next request.
+// nextChange returns a random request for the next change.
 func (c *client) nextChange() *change {
 	c.namesMade++
 	name := fmt.Sprintf("c%d-%d", c.number, c.namesMade)
@@ -116,7 +118,7 @@ func (c *client) nextChange() *change {
 		r := &resource{name: name, title: name, active: true}
 		return &change{method: "POST", path: "/Users", body: fmt.Sprintf(`{"schemas":["%s"],"userName":"%s","title":"%s","active":true}`, userSchema, name, name), after: r}
 	case c.group == nil:
-		r := &resource{name: name, group: true, members: map[string]bool{}}
+		r := &resource{name: name, isGroup: true, members: map[string]bool{}}
 		return &change{method: "POST", path: "/Groups", body: fmt.Sprintf(`{"schemas":["%s"],"displayName":"%s"}`, groupSchema, name), after: r}
 	case kind <= 3:
 		from := living[c.random.IntN(len(living))]
@@ -198,7 +200,7 @@ func (c *client) resolvePending(ctx context.Context) error {
 		for _, m := range got.Members {
 			members = append(members, m.Value)
 		}
-		return got.Title == r.title && (r.group || got.Active == r.active) && slices.Equal(slices.Sorted(slices.Values(members)), slices.Sorted(maps.Keys(r.members)))
+		return got.Title == r.title && (r.isGroup || got.Active == r.active) && slices.Equal(slices.Sorted(slices.Values(members)), slices.Sorted(maps.Keys(r.members)))
 	}
 	switch {
 	case is(x.after):
@@ -213,7 +215,7 @@ func (c *client) resolvePending(ctx context.Context) error {
 // resolvePendingCreate finds out whether the server applied the creation x, which got no answer.
 func (c *client) resolvePendingCreate(ctx context.Context, x *change) error {
 	path := "/Users?filter=userName"
-	if x.after.group {
+	if x.after.isGroup {
 		path = "/Groups?filter=displayName"
 	}
 	path += url.QueryEscape(` eq "` + x.after.name + `"`)

@@ -18,10 +18,10 @@ type querier interface {
 
 // storedResource holds the database's data about one resource.
 type storedResource struct {
-	version, events, logRows int // the version of the resource, and how many events and request-log rows name it
-	name, title              string
+	version, events, logRows int    // the version of the resource, and how many events and request-log rows name it
+	name, title              string // the userName or displayName, and the title
 	active                   bool
-	copies                   int // how often the resource is stored; must be 1
+	copies                   int // how many times the resource is stored: 1, or 0 if it was deleted
 	members                  map[string]bool
 }
 
@@ -64,10 +64,10 @@ func (r *killTest) compare(ctx context.Context, db querier) error {
 			if got.version != want.changes {
 				fault("%s %s: version %d, %d changes", want.name, want.id, got.version, want.changes)
 			}
-			if got.name != want.name || got.title != want.title || !want.group && got.active != want.active {
+			if got.name != want.name || got.title != want.title || !want.isGroup && got.active != want.active {
 				fault("%s %s: got %+v, want %+v", want.name, want.id, *got, *want)
 			}
-			if want.group && !maps.Equal(got.members, want.members) {
+			if want.isGroup && !maps.Equal(got.members, want.members) {
 				fault("%s %s: members %v, want %v", want.name, want.id, slices.Sorted(maps.Keys(got.members)), slices.Sorted(maps.Keys(want.members)))
 			}
 		}
@@ -137,7 +137,7 @@ func (r *killTest) readStored(ctx context.Context, db querier) (map[string]*stor
 	return found, err
 }
 
-// eachRow calls do for each row of a query.
+// eachRow calls do for each row of a query. The argument $1 of the query is the id of the site.
 func (r *killTest) eachRow(ctx context.Context, db querier, query string, do func(*sql.Rows) error) (err error) {
 	rows, err := db.QueryContext(ctx, query, r.siteID)
 	if err != nil {

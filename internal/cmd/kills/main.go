@@ -39,19 +39,22 @@ func main() {
 // killTest is one run of the command.
 type killTest struct {
 	options        binary.Options
-	kills, clients int    // how often to kill the server, and how many clients write
+	kills, clients int    // how many times to kill the server, and how many clients write
 	seed           uint64 // the seed of the random choices
 
 	installation *binary.Installation
 	site         binary.Site // the site to which the clients write
-	db           *sql.DB
-	siteID       string // the id of the site
-	allClients   []*client
+	db           *sql.DB     // a connection of this command itself to the database
+	siteID       string      // the id of the site
+	allClients   []*client   // the clients that write, each with the data that it expects on the server
 
-	answered, unanswered, unansweredApplied atomic.Int64    // how many requests were acknowledged; how many were not, because the answer is missing or a 5xx; and how many of those were applied
+	// how many requests were acknowledged; how many were not, because the answer is missing or a
+	// 5xx; and how many of the second kind the server applied all the same
+	answered, unanswered, unansweredApplied atomic.Int64
 	restarts                                []time.Duration // how long each restart of the server took
 }
 
+// run does the whole test and prints the results.
 func (r *killTest) run(ctx context.Context) (err error) {
 	if r.installation, err = binary.New(ctx, r.options); err != nil {
 		return err
@@ -92,6 +95,7 @@ func (r *killTest) run(ctx context.Context) (err error) {
 	return nil
 }
 
+// setUp creates the site, starts the server, and makes the clients.
 func (r *killTest) setUp(ctx context.Context) (err error) {
 	if r.site, err = r.installation.CreateSite(ctx, "acme"); err != nil {
 		return err

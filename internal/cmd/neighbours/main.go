@@ -1,13 +1,14 @@
 // Command neighbours measures how heavy load from some sites affects the other sites of a server.
-// Many clients that ignore Retry-After scan one site with many people. Another site sends large
-// PATCHes. A third reads pages of large users slowly. The command prints the times of a quiet site
-// before and during this load, and the server's memory.
+// One site has many people, and many clients send it scans: queries for which the server must read
+// every user. These clients ignore Retry-After. The clients of a second site send large PATCHes.
+// The clients of a third site read pages of large users slowly. The command prints the response
+// times of a quiet site before and during this load, and the server's memory.
 //
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall -postgres
 //
-// First the command measures the rate of scans for a single client, and for all clients of the
-// scanned site without any other load. It exits with code 1 if an aim is missed.
+// First the command measures how many scans a second a single client gets, and how many all clients
+// of the scanned site get without any other load. It exits with code 1 if an aim is missed.
 package main
 
 import (
@@ -43,12 +44,12 @@ func main() {
 
 // measurement is one run of the command.
 type measurement struct {
-	options                                       binary.Options
-	people                                        int // the number of people of the scanned site
-	scanners, patchers, slowReaders               int // how many clients scan, send large PATCHes, and read slowly
-	phaseLength                                   time.Duration
+	options                                       binary.Options // the binary and the database
+	people                                        int            // the number of people of the scanned site
+	scanners, patchers, slowReaders               int            // how many clients scan, send large PATCHes, and read slowly
+	phaseLength                                   time.Duration  // how long each phase of the measurement takes
 	installation                                  *binary.Installation
-	scannedSite, patchedSite, slowSite, quietSite filledSite
+	scannedSite, patchedSite, slowSite, quietSite filledSite // the sites that get scans, large PATCHes, slow readers, and the measured requests
 }
 
 // filledSite is a site with the ids of the users that addUser has added.
@@ -57,6 +58,7 @@ type filledSite struct {
 	ids []string
 }
 
+// run does the whole measurement, prints the results, and returns an error if an aim is missed.
 func (m *measurement) run(ctx context.Context) (err error) {
 	if m.installation, err = binary.New(ctx, m.options); err != nil {
 		return err
@@ -76,7 +78,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 		return err
 	}
 	crowd := m.measureAllScanners(ctx)
-	quiet := m.watch(ctx)
+	quiet := m.measureQuietSite(ctx)
 	var scans atomic.Int64
 	attack, stop := context.WithCancel(ctx)
 	var attackers sync.WaitGroup
@@ -84,7 +86,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	time.Sleep(time.Second)
 	scans.Store(0)
 	began := time.Now()
-	loud := m.watch(ctx)
+	loud := m.measureQuietSite(ctx)
 	share := float64(scans.Load()) / time.Since(began).Seconds()
 	memory := m.peakMemory()
 	stop()
@@ -161,8 +163,8 @@ func (m *measurement) fillSmallSites(ctx context.Context) error {
 // scanPath is the path of a query that must read every user, because no user has this title.
 const scanPath = `/Users?count=1&filter=title%20eq%20%22x%22`
 
-// measureOneScanner returns the rate of scans of a single client, while the server has no other
-// clients.
+// measureOneScanner returns how many scans a second a single client gets, while the server has no
+// other clients.
 func (m *measurement) measureOneScanner(ctx context.Context) (perSecond float64, err error) {
 	began, n := time.Now(), 0
 	for time.Since(began) < m.phaseLength/2 {
@@ -174,8 +176,8 @@ func (m *measurement) measureOneScanner(ctx context.Context) (perSecond float64,
 	return float64(n) / time.Since(began).Seconds(), nil
 }
 
-// measureAllScanners returns the rate of scans of all clients of the scanned site together, while
-// the server has no other clients.
+// measureAllScanners returns how many scans a second all clients of the scanned site get together,
+// while the server has no other clients.
 func (m *measurement) measureAllScanners(ctx context.Context) (perSecond float64) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -207,7 +209,7 @@ func (m *measurement) startScanners(ctx context.Context, clients *sync.WaitGroup
 }
 
 // startLoad starts all clients that load the server: the scanners, the clients that send large
-// PATCHes, and the slow readers. They end with ctx.
+// PATCHes, and the slow readers. They stop when ctx ends.
 func (m *measurement) startLoad(ctx context.Context, clients *sync.WaitGroup, scans *atomic.Int64) {
 	m.startScanners(ctx, clients, scans)
 	operations := strings.Repeat(`{"op":"remove","path":"roles[value co \"zz1\" or type ew \"qq1\"]"},`, 490)
@@ -273,9 +275,9 @@ type sample struct {
 	countByStatus map[int]int
 }
 
-// watch sends each kind of request twenty times a second to the quiet site. It returns the times by
-// kind.
-func (m *measurement) watch(ctx context.Context) map[string]*sample {
+// measureQuietSite sends each kind of request twenty times a second to the quiet site. It returns
+// the response times by kind.
+func (m *measurement) measureQuietSite(ctx context.Context) map[string]*sample {
 	found := map[string]*sample{}
 	var mu sync.Mutex
 	var clients sync.WaitGroup
@@ -304,13 +306,15 @@ func (m *measurement) watch(ctx context.Context) map[string]*sample {
 	return found
 }
 
-// quantile returns the time that the share q of the responses do not exceed.
+// quantile returns the time within which a share of the responses came. The share q is a number
+// from 0 to 1.
 func (s *sample) quantile(q float64) time.Duration {
 	slices.Sort(s.times)
 	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]
 }
 
-// printTable writes the table of times, and returns the aims that were missed.
+// printTable prints the response times without load (quiet) and with load (loud). It returns a
+// sentence for each aim that was missed.
 func printTable(quiet, loud map[string]*sample) (missed []string) {
 	fmt.Println("| request | p50 quiet | p50 | × | p99 quiet | p99 | max | answers |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")

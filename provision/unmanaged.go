@@ -389,7 +389,9 @@ func (a FoundAccount) isSurelyAdministrator() bool {
 		if slices.ContainsFunc(words, func(word string) bool { return slices.Contains([]string{"no", "non", "not", "ex", "former"}, word) }) {
 			return false
 		}
-		return slices.ContainsFunc(words, func(word string) bool { return slices.Contains([]string{"admin", "admins", "administrator", "administrators"}, word) }) ||
+		return slices.ContainsFunc(words, func(word string) bool {
+			return slices.Contains([]string{"admin", "admins", "administrator", "administrators"}, word)
+		}) ||
 			slices.Contains([]string{"owner", "root", "superuser", "sysadmin", "superadmin"}, scim.Fold(role))
 	})
 }

@@ -53,6 +53,7 @@ type pipeline struct {
 
 	inHand map[string]bool // people in hand; only the feed uses it
 	queue  []Pending       // people read from the work list but not yet in hand; only the feed uses it
+	readAt int             // the clock of the claims before the queue was read; only the feed uses it
 	busy   int             // number of workers that are running; only the feed uses it
 
 	onlyOneWriteAtATime atomic.Bool     // whether the target refused every write before, so that only one write at a time is tried
@@ -294,6 +295,7 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	parked, started := l.pacer.waits(), false
 	for !l.isTestingConnection() {
 		if refill {
+			l.readAt = l.p.claims.now()
 			page, err := l.nextPage(ctx, parked)
 			if err != nil {
 				return true, err
@@ -331,8 +333,9 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 		l.inHand[objectOfWork(next.ObjectID)] = true
 		l.busy++
 		l.runningWorkers.Add(1)
+		readAt := l.readAt
 		l.goroutines.start(func() {
-			untouched := l.workOn(ctx, next)
+			untouched := l.workOn(ctx, next, readAt)
 			l.runningWorkers.Add(-1)
 			send(l.goroutines, l.messages, feedMessage{ended: true, released: untouched})
 		})
@@ -392,8 +395,9 @@ func (l *pipeline) importNext(ctx context.Context) feedMessage {
 }
 
 // workOn takes one person through all steps. If it has no outcome to record, so that the person
-// stays on the list unchanged, it returns the person's id. Otherwise it returns nil.
-func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []string) {
+// stays on the list unchanged, it returns the person's id. Otherwise it returns nil. readAt is the
+// clock of the claims before known was read from the work list.
+func (l *pipeline) workOn(ctx context.Context, known Pending, readAt int) (untouched []string) {
 	if _, members := groupOf(known.ObjectID); members {
 		return l.workMembers(ctx, known)
 	}
@@ -408,7 +412,7 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 	if known.Op == nil {
 		req.knownAbsent = l.memo.takeRememberedSearch(known.ObjectID, l.r.e.Now())
 	}
-	w, err := l.evaluate(withRequest(ctx, req), known)
+	w, err := l.evaluate(withRequest(ctx, req), known, readAt)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.fail(err)
@@ -471,18 +475,23 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 }
 
 // evaluate decides what to do about one person and claims the account. If another person has
-// released a claim on that account during the evaluation, the evaluation may be out of date, and
-// evaluate repeats it.
-func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
+// released a claim on that account since the clock showed readAt, the account may belong to that
+// person now. Then evaluate reads what is known about the person again, and repeats the evaluation.
+func (l *pipeline) evaluate(ctx context.Context, known Pending, readAt int) (*work, error) {
 	for {
-		seen := l.p.claims.now()
 		w, err := l.r.evaluate(ctx, l.p, known)
 		if err != nil {
 			return nil, err
 		}
-		if !w.p.claim(w, seen) {
+		if !w.p.claim(w, readAt) {
 			return w, l.checkNewAccounts(ctx, w)
 		}
+		readAt = l.p.claims.now()
+		now, err := l.r.e.Store.KnownAbout(ctx, l.r.job.Key, known.ObjectID)
+		if err != nil {
+			return nil, err
+		}
+		known.Link, known.Op, known.Escrow, known.Unmatched = now.Link, now.Op, now.Escrow, now.Unmatched
 	}
 }
 

@@ -1243,7 +1243,8 @@ func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetErr
 	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.mayHaveHappened || c.Link.usableAccountID() == "") {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
 		isUnknown := err != nil && !unanswered(err) && c.Link.usableAccountID() == "" // the target cannot be asked
-		isGone := err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient)
+		// A single 404 may be untrue. So the removal counts as done after the second one.
+		isGone := err == nil && !has || isUnknown && c.Refused != "" && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient)
 		if isGone { // an earlier request may have removed all members
 			emptied, err := s.hasEmptied()
 			if emptied {

@@ -87,6 +87,7 @@ func TestSeeds(t *testing.T) {
 // failedSeeds are seeds whose history once found a fault of the engine.
 var failedSeeds = []uint64{
 	2954, 4418, 6962, // a removal that emptied the group counted as done, because the question about another member got no answer
+	5137, 7654, 9425, // a removal counted as done because of one untrue 404
 	8911, // somebody who had been read from the work list before another person took over the account linked the account again
 	7013, // two people of a circle of names woke each other endlessly
 }

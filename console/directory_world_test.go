@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -101,6 +102,14 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	o.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
 		Sources: source.Opener(o.directories.OpenByID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
+		Applications: func(ctx context.Context, key provision.Key) (string, error) {
+			h, err := o.directories.OpenByID(ctx, directory.ID(key.Directory))
+			if err != nil {
+				return "", err
+			}
+			app, err := h.Application(ctx, key.App)
+			return app.Name, err
+		},
 	}
 	o.engine = &provision.Engine{
 		Store: store.Provisioning{DB: db}, Plans: store.Provisioning{DB: db}, Drifts: store.Provisioning{DB: db}, Discoveries: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),

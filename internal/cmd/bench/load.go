@@ -20,6 +20,10 @@ const (
 	lastLoadRate  = 100_000
 )
 
+// firstLoadNumber is the number before that of the first person whom a rising load creates. Other
+// parts create fewer people than that, so all user names are new.
+const firstLoadNumber = 5_000_000
+
 // lateAnswer is how long an answer may take, in milliseconds. A rate is held if 99 of 100 answers take
 // no longer.
 const lateAnswer = 50.0
@@ -95,7 +99,7 @@ func (b *bench) runLoadStep(ctx context.Context, server *server, requests func(n
 // newMixedLoad returns a function that makes n requests: GETs by id, lookups by userName, PATCHes of
 // active and creates, a quarter each.
 func (s *population) newMixedLoad() (func(n int) [][]byte, error) {
-	number := 10 * (s.users() + ungroupedUsers) // higher than the numbers of other parts, so that all user names are new
+	number := firstLoadNumber
 	creating, err := s.createLoad("", 1, func() int { number++; return number })
 	if err != nil {
 		return nil, err

@@ -20,8 +20,8 @@ const (
 	lastLoadRate  = 100_000
 )
 
-// firstLoadNumber is the number before that of the first person whom a rising load creates. Other
-// parts create fewer people than that, so all user names are new.
+// firstLoadNumber is one less than the number of the first user that a rising load creates. The users
+// of other parts have smaller numbers, so all user names of the load are new.
 const firstLoadNumber = 5_000_000
 
 // lateAnswer is how long an answer may take, in milliseconds. A rate is held if 99 of 100 answers take

@@ -100,6 +100,10 @@ func (p *pass) claim(w *work, since int) (late bool) {
 			w.waitForAccount("The account is being changed for the person who had it before.")
 			return false
 		}
+		if !w.entitled() {
+			w.waitForAccount("It is being decided whether the account belongs to another object of the directory.") // afterwards it has an owner, and this person has no account
+			return false
+		}
 		f := w.failTaken(w.link.TargetID, owner)
 		if w.known.Link != nil {
 			f.pair = rememberLost(*w.known.Link) // the account of the stored link is gone, and no other account replaces it

@@ -293,6 +293,7 @@ func (r *run) pass() *pass {
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, UserKind, id)
 		},
+		openCreates: func(ctx context.Context) ([]Op, error) { return r.e.Store.OpenCreates(ctx, r.job.Key, UserKind) },
 	}
 	if r.state.Phase != Idle {
 		p.listedSince = r.state.Cycle.Started

@@ -34,6 +34,7 @@ type pass struct {
 	// listedSince says how new the list must be: if reading it began earlier, it is read again.
 	listedSince        time.Time
 	owner              func(ctx context.Context, targetID string) (objectID string, err error) // returns the id of the object that is linked to an account; "" if none
+	openCreates        func(ctx context.Context) ([]Op, error)                                 // returns the creates whose outcome is unknown
 	claims             *claims
 	peopleFullyRefused atomic.Int32 // for how many people in a row the target refused every change
 	unshown            atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
@@ -386,6 +387,12 @@ const maxUnknownCreates = 2
 // adopt links the person to the account o, which was found by key. If another person has the
 // account, adopt decides what to do instead. A nil decision means that adopt made the link.
 func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
+	if !w.entitled() {
+		// Read the open creates before the owner: if a create ends in between, the account has an owner.
+		if d, err := p.awaitOpenCreate(ctx, w, key); d != nil || err != nil {
+			return d, err
+		}
+	}
 	owner, err := p.owner(ctx, o.ID)
 	if err != nil {
 		return nil, err
@@ -407,6 +414,32 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	w.known.resolved = w.known.Op != nil
 	w.identify(o.ID)
 	w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("Found one account in %s by %s '%s'.", p.m.target, key.Path, text(key.Value)), map[string]string{"id": o.ID})
+	return nil, nil
+}
+
+// awaitOpenCreate postpones an object without access, for which an account was found by key, if a
+// create for another object with the same value has an unknown outcome, and the other object should
+// have access. The account may be the other object's, and must not be disabled. A nil decision means
+// that there is no such create.
+func (p *pass) awaitOpenCreate(ctx context.Context, w *work, key MatchKey) (decision, error) {
+	open, err := p.openCreates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, op := range open {
+		if op.ObjectID == w.known.ObjectID || !slices.ContainsFunc(op.Keys, func(k MatchKey) bool { return sameKey(k, key) }) {
+			continue
+		}
+		other, err := p.holderOf(ctx, op.ObjectID, key, w.started)
+		if err != nil {
+			return nil, err
+		}
+		if !other.entitled {
+			continue // two objects without access must not wait for each other
+		}
+		w.waits = fmt.Sprintf("The account with %s '%s' may be the one that was being created for %s (object %s), whose create got no answer. That object comes first.", key.Path, text(key.Value), other.name, op.ObjectID)
+		return later{until: w.started.Add(6 * p.settle)}, nil
+	}
 	return nil, nil
 }
 

@@ -166,6 +166,7 @@ func (r *run) groupPass(p *pass) *pass {
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
 		},
+		openCreates: func(ctx context.Context) ([]Op, error) { return r.e.Store.OpenCreates(ctx, r.job.Key, GroupKind) },
 	}
 	// A group never waits until another group gives up its name.
 	g.otherObjects.holder = func(context.Context, MatchKey) (string, error) { return "", nil }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -512,6 +513,77 @@ func TestACreateOfUnknownOutcomeIsNotAnothersAccount(t *testing.T) {
 	}
 	if n := w.app.created["cyn.cipher@contoso.com"]; refused == 0 || n != 1 {
 		t.Errorf("Cyn has %d accounts; %d creates were refused; failing: %+v", n, refused, w.report().Failing)
+	}
+}
+
+// TestAnAccountOfACreateWithoutAnswerIsNotSwitchedOffForSomebodyElse has a person who was never
+// enabled, and another one with the same name, whose create gets no answer.
+func TestAnAccountOfACreateWithoutAnswerIsNotSwitchedOffForSomebodyElse(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.app.done = func(r *http.Request) {
+		if r.Method == http.MethodPost {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	w.people.put("p4", person("cyn@contoso.com", "Cyn", "Cipher"))
+	w.slice()
+	w.app.done = nil
+	w.people.put("p3", person("cyn@contoso.com", "Cyn", "Former"))
+	w.people.enable("p3", false)
+	var words []string
+	for range 4 {
+		w.clock.advance(time.Second)
+		w.slice()
+		for _, waiting := range w.report().Waits {
+			words = append(words, waiting.Reason)
+		}
+		w.clock.advance(time.Minute)
+	}
+	if got := w.app.user("cyn@contoso.com").String("externalId"); w.app.created["cyn@contoso.com"] != 1 || got != "Cyn" || !isActive(t, w, "cyn@contoso.com") {
+		t.Errorf("%d accounts were created; the account has the externalId %q, active: %t", w.app.created["cyn@contoso.com"], got, isActive(t, w, "cyn@contoso.com"))
+	}
+	if !slices.ContainsFunc(words, func(s string) bool { return strings.Contains(s, "(object p4), whose create got no answer. That object comes first.") }) {
+		t.Errorf("nobody waited for the create of p4: %q", words)
+	}
+	if r := w.report(); r.Escrowed != 0 || r.Pending != 0 {
+		t.Errorf("%d fail and %d wait: %+v", r.Escrowed, r.Pending, r.Failing)
+	}
+}
+
+// TestLeaversWithOneNameDoNotWaitForEachOther loses the answers to the creates of two people with
+// the same name, who then both leave. The account that exists is disabled.
+func TestLeaversWithOneNameDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	lose := func(*http.Request) { panic(http.ErrAbortHandler) }
+	w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			lose(r)
+		}
+		return false
+	}
+	w.people.put("p3", person("cyn@contoso.com", "Cyn", "Cipher"))
+	w.slice()
+	w.app.answer, w.app.done = nil, func(r *http.Request) {
+		if r.Method == http.MethodPost {
+			lose(r)
+		}
+	}
+	w.people.put("p4", person("cyn@contoso.com", "Cyn", "Second"))
+	w.slice()
+	w.app.done = nil
+	w.people.enable("p3", false)
+	w.people.enable("p4", false)
+	for range 6 {
+		w.clock.advance(time.Minute)
+		w.slice()
+	}
+	if w.app.created["cyn@contoso.com"] != 1 || isActive(t, w, "cyn@contoso.com") {
+		t.Errorf("%d accounts were created, active: %t", w.app.created["cyn@contoso.com"], isActive(t, w, "cyn@contoso.com"))
+	}
+	if r := w.report(); r.Escrowed != 0 || r.Pending != 0 {
+		t.Errorf("%d fail and %d wait: %+v %+v", r.Escrowed, r.Pending, r.Failing, r.Waits)
 	}
 }
 

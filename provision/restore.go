@@ -181,7 +181,7 @@ func (p *pass) withMapping(m *mapping) *pass {
 	m.now, m.domain = p.m.now, p.m.domain
 	return &pass{
 		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, goroutines: p.goroutines, firstCheckLock: newLock(), settle: p.settle,
-		doubt: p.doubt, closing: p.closing, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, owner: p.owner, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
+		doubt: p.doubt, closing: p.closing, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, owner: p.owner, openCreates: p.openCreates, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
 	}
 }
 

@@ -218,6 +218,14 @@ func (m mortalStore) Owner(_ context.Context, k provision.Key, kind provision.Ob
 	return got, err
 }
 
+func (m mortalStore) OpenCreates(_ context.Context, k provision.Key, kind provision.ObjectKind) (got []provision.Op, err error) {
+	err = m.call("OpenCreates", func(ctx context.Context) (err error) {
+		got, err = m.real.OpenCreates(ctx, k, kind)
+		return err
+	})
+	return got, err
+}
+
 func (m mortalStore) Holder(_ context.Context, k provision.Key, key provision.MatchKey) (got string, err error) {
 	err = m.call("Holder", func(ctx context.Context) (err error) {
 		got, err = m.real.Holder(ctx, k, key)

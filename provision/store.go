@@ -86,6 +86,9 @@ type Store interface {
 	// Owner returns the id of the user or group that is linked to an account or group of the
 	// target, or "" if there is none.
 	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
+	// OpenCreates returns the creates of a kind whose outcome is unknown, ordered by object id. Only
+	// their object ids and matching values are set.
+	OpenCreates(ctx context.Context, k Key, kind ObjectKind) ([]Op, error)
 	// Connections returns a page of the pairs of a kind, ordered by object id; "" means all kinds.
 	Connections(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]Connection, error)
 	// Connection returns the pair with this object id, or else the pair with this id at the target.

@@ -802,3 +802,29 @@ func (s Provisioning) Owner(ctx context.Context, k provision.Key, kind provision
 	})
 	return objectID, err
 }
+
+// OpenCreates returns the creates of a kind whose outcome is unknown, ordered by object id. Only
+// their object ids and matching values are set.
+func (s Provisioning) OpenCreates(ctx context.Context, k provision.Key, kind provision.ObjectKind) (open []provision.Op, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		open, err = collect(ctx, tx, scanOpenCreate, `
+			select object_id, match_keys
+			from job_op
+			where directory = $1 and app = $2 and kind = $3
+			order by object_id`, string(k.Directory), k.App, string(kind))
+		return err
+	})
+	return open, err
+}
+
+// scanOpenCreate reads a row with the object id and the matching values of a create.
+func scanOpenCreate(row scanner) (o provision.Op, err error) {
+	var keys string
+	if err := row.Scan(&o.ObjectID, &keys); err != nil {
+		return o, err
+	}
+	if err := json.Unmarshal([]byte(keys), &o.Keys); err != nil {
+		return o, fmt.Errorf("read match keys of the create for %s: %w", o.ObjectID, err)
+	}
+	return o, nil
+}

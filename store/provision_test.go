@@ -444,6 +444,22 @@ func TestProvisioningWork(t *testing.T) {
 			}
 		})
 	})
+	t.Run("creates_of_unknown_outcome_are_listed", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			create := func(id string, kind provision.ObjectKind, name string) provision.Outcome {
+				return provision.Outcome{ObjectID: id, Intent: &provision.Op{ObjectID: id, ID: "op-" + id, Kind: kind, Sent: jobTime, Keys: []provision.MatchKey{{Path: "userName", Value: name}}}}
+			}
+			record(t, s, f, create("p2", provision.UserKind, "bob"), create("p1", provision.UserKind, "ann"), create("g1", provision.GroupKind, "team"))
+			record(t, s, other, create("p3", provision.UserKind, "cyn"))
+			record(t, s, f, provision.Outcome{ObjectID: "p2", DropOp: true}, create("p0", provision.UserKind, "bob"))
+			want := []provision.Op{{ObjectID: "p0", Keys: []provision.MatchKey{{Path: "userName", Value: "bob"}}}, {ObjectID: "p1", Keys: []provision.MatchKey{{Path: "userName", Value: "ann"}}}}
+			got, err := s.OpenCreates(t.Context(), f.Key, provision.UserKind)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	})
 	t.Run("links_are_paged_in_order", func(t *testing.T) {
 		t.Parallel()
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {

@@ -52,8 +52,8 @@ func (t jobTx) checkJob(ctx context.Context) error {
 }
 
 // EndDrift makes a comparison the last one of the job, and removes the differences of those with a
-// smaller id. If a comparison that began later has ended already, EndDrift removes the differences of
-// this one.
+// smaller id. If a comparison that began later has ended already, EndDrift removes the differences
+// of this one.
 func (s Provisioning) EndDrift(ctx context.Context, k provision.Key, r provision.DriftReport, e *event.Event) error {
 	document, err := json.Marshal(r)
 	if err != nil {

@@ -718,6 +718,11 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 		s.advanceImport(ids, Finishing)
 		if s.Phase == Finishing {
 			s.Watermark, s.Ready, s.Groups.Ready = s.Start, true, r.groupsOn() && s.Groups.Seen == s.Cycle.ID
+			created, err := r.openCreateIDs(ctx)
+			if err != nil {
+				return importedPage{}, err
+			}
+			ids = slices.Compact(slices.Sorted(slices.Values(slices.Concat(ids, created))))
 		}
 		ids, err = r.missingFromSnapshot(ctx, ids)
 		return importedPage{ids: ids, why: ByCycle, nextState: s}, err
@@ -731,6 +736,25 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 		s.Phase = Finishing
 	}
 	return importedPage{ids: c.IDs, why: ByChange, origins: c.Origins, endedCauses: c.Ended, nextState: s}, nil
+}
+
+// openCreateIDs returns the ids of the objects whose create has no known outcome. The target may
+// have an account or group for them, although they have no link yet.
+func (r *run) openCreateIDs(ctx context.Context) (ids []string, err error) {
+	kinds := []ObjectKind{UserKind}
+	if r.groups != nil {
+		kinds = append(kinds, GroupKind)
+	}
+	for _, kind := range kinds {
+		open, err := r.e.Store.OpenCreates(ctx, r.job.Key, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, op := range open {
+			ids = append(ids, op.ObjectID)
+		}
+	}
+	return ids, nil
 }
 
 // linkedObjects reads the objects with these ids that have a link.
@@ -761,7 +785,7 @@ func (s *State) advanceImport(ids []string, nextPhase Phase) {
 	s.After = ids[len(ids)-1]
 }
 
-// missingFromSnapshot returns the ids of the linked objects that the snapshot did not contain.
+// missingFromSnapshot returns the ids of the objects among ids that the snapshot did not contain.
 // These objects were purged, or are no longer assigned.
 func (r *run) missingFromSnapshot(ctx context.Context, ids []string) ([]string, error) {
 	objects, err := r.objects(ctx, ids)

@@ -765,9 +765,9 @@ func (w *work) withAction(f fail) fail {
 // decideGone decides about a person who was purged from the source.
 func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	switch {
-	case w.link == nil || w.link.State == Released:
+	case w.link == nil || w.link.State == Released && !w.doubted:
 		// The person was unassigned earlier and deleted later, so the job no longer manages the
-		// account and sends nothing.
+		// account and sends nothing. If an update may be unrecorded, it made the account active again.
 		s := w.skip("NotEffectivelyEntitled", "The person is deleted and has no account through this job.", "")
 		s.absence, s.report = noneNeeded, silent
 		if w.link != nil {

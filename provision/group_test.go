@@ -507,6 +507,56 @@ func TestAGroupThatWaitsWhileTheApplicationTakesNoneIsCreatedAfterwards(t *testi
 	g.expect("Sales: ada")
 }
 
+// TestAGroupOfACreateWithoutAnswerThatLeavesWhileGroupsAreOffIsRemoved loses the answer to the
+// create of a group. The group leaves the scope while the application accepts no groups.
+func TestAGroupOfACreateWithoutAnswerThatLeavesWhileGroupsAreOffIsRemoved(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada := g.hire("ada", true)
+	g.rest()
+	isLost, isThrottled, isBroken := false, false, false
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		switch {
+		case isBroken:
+			refuse(w, http.StatusInternalServerError, "", "Broken.")
+		case isThrottled:
+			w.Header().Set("Retry-After", "9")
+			refuse(w, http.StatusTooManyRequests, "", "Too many requests.")
+		case r.Method == http.MethodPost && !isLost:
+			isLost = true
+			g.teams.mu.Lock()
+			defer g.teams.mu.Unlock()
+			g.teams.handle(r, "", []byte(body))
+			panic(http.ErrAbortHandler)
+		default:
+			return false
+		}
+		return true
+	}
+	sales := g.group("Sales", ada)
+	g.slice()
+	g.expect("Sales: ")
+	isThrottled = true
+	g.assign(sales, false)
+	g.clock.advance(10 * time.Second)
+	g.slice()
+	if got := g.report(); got.Pending != 1 {
+		t.Fatalf("%d wait, want the group: %+v", got.Pending, got.Waits)
+	}
+	isThrottled, isBroken = false, true
+	_, err := g.jobs.Edit(t.Context(), g.key, func(s *provision.Settings) { s.TenantURL += "?aadOptscim062020" }, "cli")
+	g.must(err)
+	g.clock.advance(10 * time.Second)
+	g.rest()
+	if got := g.report(); got.State.Groups.Off == "" || got.Pending != 0 {
+		t.Fatalf("groups are off: %q, and %d wait", got.State.Groups.Off, got.Pending)
+	}
+	isBroken = false
+	g.clock.advance(time.Hour)
+	g.rest()
+	g.expect()
+}
+
 // TestGroupsThatAreSwitchedOffAreNoLeavers switches off the mapping of groups. The groups at the
 // application stay, and the guard does not count them with the person who leaves then.
 func TestGroupsThatAreSwitchedOffAreNoLeavers(t *testing.T) {

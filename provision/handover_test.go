@@ -246,6 +246,31 @@ func TestSwapOfNames(t *testing.T) {
 			t.Errorf("report %+v", r)
 		}
 	})
+	t.Run("with_a_name_whose_update_got_no_answer", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.rules("", provision.SwapsTemporary)
+		w.cycle()
+		unique(w)
+		w.app.done = func(r *http.Request) {
+			if r.Method == http.MethodPatch {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		w.people.set("p1", "userPrincipalName", "ada.byte@contoso.com")
+		w.slice()
+		w.app.done = nil
+		w.people.set("p1", "userPrincipalName", "bob@contoso.com")
+		w.people.set("p2", "userPrincipalName", "ada.byte@contoso.com")
+		for range 5 {
+			w.clock.advance(time.Hour)
+			w.slice()
+		}
+		w.wantNames("swapped", map[string]string{"u1": "bob@contoso.com", "u2": "ada.byte@contoso.com"})
+		if r := w.report(); r.Escrowed != 0 || r.Pending != 0 {
+			t.Errorf("report %+v", r)
+		}
+	})
 	t.Run("a_chain_needs_no_temporary_value", func(t *testing.T) {
 		t.Parallel()
 		for range 3 {
@@ -543,7 +568,9 @@ func TestAnAccountOfACreateWithoutAnswerIsNotSwitchedOffForSomebodyElse(t *testi
 	if got := w.app.user("cyn@contoso.com").String("externalId"); w.app.created["cyn@contoso.com"] != 1 || got != "Cyn" || !isActive(t, w, "cyn@contoso.com") {
 		t.Errorf("%d accounts were created; the account has the externalId %q, active: %t", w.app.created["cyn@contoso.com"], got, isActive(t, w, "cyn@contoso.com"))
 	}
-	if !slices.ContainsFunc(words, func(s string) bool { return strings.Contains(s, "(object p4), whose create got no answer. That object comes first.") }) {
+	if !slices.ContainsFunc(words, func(s string) bool {
+		return strings.Contains(s, "(object p4), whose create got no answer. That object comes first.")
+	}) {
 		t.Errorf("nobody waited for the create of p4: %q", words)
 	}
 	if r := w.report(); r.Escrowed != 0 || r.Pending != 0 {
@@ -584,6 +611,30 @@ func TestLeaversWithOneNameDoNotWaitForEachOther(t *testing.T) {
 	}
 	if r := w.report(); r.Escrowed != 0 || r.Pending != 0 {
 		t.Errorf("%d fail and %d wait: %+v %+v", r.Escrowed, r.Pending, r.Failing, r.Waits)
+	}
+}
+
+// TestAnAccountThatWasMadeActiveWithoutARecordIsEndedWithItsPerson has a person come back. The
+// process dies before it records that the account is active again, and the person is purged.
+func TestAnAccountThatWasMadeActiveWithoutARecordIsEndedWithItsPerson(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.people.assign("p2", false)
+	w.cycle()
+	if isActive(t, w, "bob@contoso.com") || w.link("p2").State != provision.Released {
+		t.Fatalf("the leaver's account is active, or %s", w.link("p2").State)
+	}
+	w.people.assign("p2", true)
+	crash := &crashing{Store: w.store, when: func() bool { return isActive(t, w, "bob@contoso.com") }}
+	w.engine.Store = crash
+	if _, _, err := w.tryCycle(); err == nil || !crash.done.Load() {
+		t.Fatal("the process did not stop")
+	}
+	w.people.purge("p2")
+	w.wire()
+	w.cycle()
+	if w.app.user("bob@contoso.com") != nil && isActive(t, w, "bob@contoso.com") {
+		t.Error("the account of a person who was purged is active")
 	}
 }
 

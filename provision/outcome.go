@@ -90,15 +90,19 @@ func (w *work) keepCreated() {
 	}
 }
 
-// keepRead makes the decision also store what a read has shown about an account whose last update
-// may have been carried out, if the decision is to fail or to wait. So the account can be found by
-// the values that it has, and not only by those that it had before.
+// keepRead makes the decision also store what a read has shown about an account, if the decision is
+// to fail or to wait, and if the last update may have been carried out or the account has other
+// matching values than before. So the account can be found by the values that it has, and not only
+// by those that it had before.
 func (w *work) keepRead() {
-	if !w.doubted || w.current == nil || w.wasReadTooEarly || w.known.Link == nil || w.newLink() || w.known.takes != "" {
+	if w.current == nil || w.wasReadTooEarly || w.known.Link == nil || w.newLink() || w.known.takes != "" {
 		return
 	}
 	l := *w.link
 	w.remember(&l, nil, nil)
+	if !w.doubted && sameKeys(l.Keys, w.known.Link.Keys) {
+		return
+	}
 	switch d := w.decision.(type) {
 	case later:
 		if d.pair == nil {

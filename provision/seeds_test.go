@@ -88,9 +88,12 @@ func TestSeeds(t *testing.T) {
 var failedSeeds = []uint64{
 	2954, 4418, 6962, // a removal that emptied the group counted as done, because the question about another member got no answer
 	5137, 7654, 9425, // a removal counted as done because of one untrue 404
-	8911, // somebody who had been read from the work list before another person took over the account linked the account again
-	2130, // the account of a newcomer whose create got no answer was taken for the account of a leaver with the same name
-	7013, // two people of a circle of names woke each other endlessly
+	8911,         // somebody who had been read from the work list before another person took over the account linked the account again
+	2130,         // the account of a newcomer whose create got no answer was taken for the account of a leaver with the same name
+	24952,        // an account that was made active without a record stayed active when its person was deleted for good
+	28243, 29411, // a group whose create got no answer stayed, because groups were switched off when it left the scope
+	24366, // a value that an account had got by an update without an answer was not known as taken, although a read had shown it
+	7013,  // two people of a circle of names woke each other endlessly
 }
 
 func TestSeedsThatOnceFailed(t *testing.T) {

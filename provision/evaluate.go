@@ -152,7 +152,7 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 	return w, err
 }
 
-// usualSteps is the number of steps for which a new log entry has room. Most entries have no more.
+// usualSteps is the number of steps for which a new log entry has room. Few entries need more.
 const usualSteps = 6
 
 // begin does the import and scoping steps for one person. object is nil if the source no longer has

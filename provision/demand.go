@@ -275,7 +275,7 @@ func (d *demand) sendReferences(ctx context.Context) error {
 	now := d.r.e.Now()
 	for _, row := range rows {
 		if row.Lane == References && row.Verdict == Ready && !row.NotBefore.After(now) {
-			again = append(again, Listed{ObjectID: row.ObjectID, Why: ByDemand, Lane: References, Keeps: Keeps{Free: true}})
+			again = append(again, Listed{ObjectID: row.ObjectID, Why: ByDemand, Lane: References, KeptVerdicts: KeptVerdicts{Allowed: true}})
 		}
 	}
 	if len(again) == 0 {

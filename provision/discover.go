@@ -22,7 +22,7 @@ type discoveryPhase string
 const (
 	listingAccounts discoveryPhase = "accounts" // read the list of accounts
 	matchingUsers   discoveryPhase = "users"    // find the accounts that each user matches
-	readingRest     discoveryPhase = "rest"     // prepare the accounts that no user matches
+	readingRest     discoveryPhase = "rest"     // store the values of the accounts that no user matches
 	comparingRest   discoveryPhase = "near"     // find users who nearly match these accounts
 	sortingAccounts discoveryPhase = "sorting"  // put each account into its class
 	findingGone     discoveryPhase = "gone"     // find accounts that only the previous discovery has
@@ -59,6 +59,7 @@ func discoveryWords(kind ObjectKind, sentence string) string {
 	return groupsInDiscoveries.Replace(sentence)
 }
 
+// groupsInDiscoveries replaces the words for accounts and users by those for groups.
 var groupsInDiscoveries = strings.NewReplacer(
 	"the user was deleted", "the group was deleted", "user’s value", "value of a group of the directory",
 	"users", "groups of the directory", "user", "group of the directory", "Accounts", "Groups", "accounts", "groups", "account", "group",
@@ -69,9 +70,11 @@ const (
 	maxListPasses        = 3   // how many times the list of accounts is read if it does not show all accounts
 	maxRepeatedPages     = 3   // reading stops after this many pages without a new account
 	maxDiscoveryFailures = 20  // a discovery fails after this many failed requests in a row
-	discoveryRetry       = 30 * time.Second
-	maxDiscoveryPause    = 10 * time.Minute
-	maxNearMatches       = 10 // how many near matches of an account are kept
+	// discoveryRetry is how long a discovery waits after a failed request, if the application does
+	// not say how long. maxDiscoveryPause is the longest wait.
+	discoveryRetry    = 30 * time.Second
+	maxDiscoveryPause = 10 * time.Minute
+	maxNearMatches    = 10 // how many near matches of an account are kept
 )
 
 // discoverer holds the data of one slice of a discovery.
@@ -83,12 +86,12 @@ type discoverer struct {
 	d Discovery // the discovery, with the results of this slice
 }
 
-// words returns a sentence about accounts in the words of the discovery's kind.
+// words returns what discoveryWords returns for the kind of the discovery.
 func (s *discoverer) words(sentence string) string { return discoveryWords(s.d.Kind, sentence) }
 
-// AdvanceDiscovery does one bounded slice of the job's running discovery and returns when to call it
-// again. A zero time means that there is nothing to do. The caller must hold the lease of the kind
-// DiscoveryKind with this epoch. Errors of the application are stored with the discovery.
+// AdvanceDiscovery does one bounded slice of the job's running discovery and returns when to call
+// it again. A zero time means that there is nothing to do. The caller must hold the lease of the
+// kind DiscoveryKind with this epoch. Errors of the application are stored with the discovery.
 func (e *Engine) AdvanceDiscovery(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	k, err := ParseKey(key)
 	if err != nil {
@@ -285,9 +288,9 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 	return s.save(ctx, batch)
 }
 
-// nextAccounts reads the next page of the list of accounts. It begins the page with the last account
-// of the previous page. If the answer does not begin with that account, moved is true: accounts have
-// come, gone or moved, and one between the two pages may be missing.
+// nextAccounts reads the next page of the list of accounts. It begins the page with the last
+// account of the previous page. If the answer does not begin with that account, moved is true:
+// accounts have come, gone or moved, and one between the two pages may be missing.
 func (s *discoverer) nextAccounts(ctx context.Context) (page ObjectPage, moved bool, err error) {
 	at := &s.d.Progress
 	if at.Start > 1 {
@@ -541,8 +544,8 @@ func (s *discoverer) findGone(ctx context.Context) error {
 	return s.save(ctx, DiscoveredBatch{Accounts: page})
 }
 
-// end ends the discovery, which becomes the last complete one. If a discovery of groups follows, end
-// begins it.
+// end ends the discovery, which becomes the last complete one. If a discovery of groups follows,
+// end begins it.
 func (s *discoverer) end(ctx context.Context, batch DiscoveredBatch) error {
 	s.d.State, s.d.Ended = DiscoveryDone, s.e.Now()
 	if s.d.Kind == GroupKind {
@@ -569,8 +572,8 @@ func (s *discoverer) end(ctx context.Context, batch DiscoveredBatch) error {
 }
 
 // sorted returns the account with its class and change. kind says whether it is an account or a
-// group. accountsOf holds how many accounts each user matches. shared holds the values that too many
-// accounts have. compared says whether there was a complete discovery before.
+// group. accountsOf holds how many accounts each user matches. shared holds the values that too
+// many accounts have. compared says whether there was a complete discovery before.
 func (a UnsortedAccount) sorted(kind ObjectKind, accountsOf map[string]int, shared map[int64]SharedValue, compared bool) DiscoveredAccount {
 	one := DiscoveredAccount{FoundAccount: a.FoundAccount, Kind: kind, Class: LocalAccounts, NearCount: a.Near, Matches: a.Matches, sortName: a.sortName(), searchText: a.searchText()}
 	for _, m := range a.Matches {

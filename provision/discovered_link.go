@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// HashLinks returns a string that differs if other pairs would be linked.
+// HashLinks returns a hash of pairs of an account and a user. A page that asks before it links the
+// pairs notices by this hash that they have changed since.
 func HashLinks(links []FoundLink) string {
 	h := sha256.New()
 	for _, l := range links {
@@ -21,8 +22,8 @@ func HashLinks(links []FoundLink) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// FoundLink is a discovered account with the only user who can own it, or a group of the application
-// with the only group of the directory that can be its counterpart.
+// FoundLink is a discovered account with the only user who can own it, or a group of the
+// application with the only group of the directory that can be its counterpart.
 type FoundLink struct {
 	Account  string `json:"targetAnchor"`
 	Name     string `json:"account"` // the name of the account
@@ -38,15 +39,16 @@ type LeftOut struct {
 	Reason  string `json:"reason"` // why nothing was done, in words
 }
 
-// linkedFor is how long accounts are linked under one claim of the job. Each of them takes a request
-// to the application. A claim holds for leaseTime, and other work of the job waits meanwhile.
+// linkedFor is how long LinkAccounts links accounts before it ends its claim of the job and claims
+// the job again. Each link takes a request to the application. A claim ends by itself after
+// leaseTime, and other work of the job waits until it ends.
 const linkedFor = 5 * time.Second
 
 // AccountsToLink returns which of these accounts, or groups, of the last complete discovery can be
-// linked, each with its user or group, and which cannot. An account can be linked if exactly one user matches it or, if
-// none does, exactly one nearly matches it. The user must be assigned and have no account yet, or
-// the next cycle would disable the account. The errors are those of DiscoveredAccount, and a refusal
-// if groups are not provisioned.
+// linked, each with its user or group, and which cannot. An account can be linked if exactly one
+// user matches it or, if none does, exactly one nearly matches it. The user must be assigned and
+// have no account yet, or the next cycle would disable the account. The errors are those of
+// DiscoveredAccount, and a refusal if groups are not provisioned.
 func (e *Engine) AccountsToLink(ctx context.Context, k Key, kind ObjectKind, accounts []string) (links []FoundLink, left []LeftOut, err error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {

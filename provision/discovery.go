@@ -67,9 +67,9 @@ const (
 	DiscoveryCancelled DiscoveryState = "cancelled"
 )
 
-// Discovery is a discovery of the accounts of an application, or of its groups, and the numbers that
-// it has found. While it runs, these are the numbers so far. In a discovery of groups, the accounts
-// are the groups of the application, and the users are the groups of the directory.
+// Discovery is a discovery of the accounts of an application, or of its groups, and the numbers
+// that it has found. While it runs, these are the numbers so far. In a discovery of groups, the
+// accounts are the groups of the application, and the users are the groups of the directory.
 type Discovery struct {
 	Key     Key            `json:"-"`
 	ID      string         `json:"id"`
@@ -81,19 +81,19 @@ type Discovery struct {
 	Ended   time.Time      `json:"ended,omitzero"`
 	Problem string         `json:"problem,omitempty"` // why the discovery failed or waits, in words
 
-	Accounts   int   `json:"accounts"` // accounts that the application has listed
-	Total      int64 `json:"total"`    // how many accounts the application says it has; 0 if it does not say
-	Users      int   `json:"users"`    // users of the directory that were compared
-	Local      int   `json:"local"`
-	Unassigned int   `json:"unassigned"`
-	Assigned   int   `json:"assigned"`
-	Ambiguous  int   `json:"ambiguous"` // accounts that several users match, or whose user matches several accounts
-	Near       int   `json:"near"`      // local accounts that a user nearly matches
+	Accounts   int   `json:"accounts"`   // accounts that the application has listed
+	Total      int64 `json:"total"`      // how many accounts the application says it has; 0 if it does not say
+	Users      int   `json:"users"`      // users of the directory that were compared
+	Local      int   `json:"local"`      // accounts of the class LocalAccounts
+	Unassigned int   `json:"unassigned"` // accounts of the class UnassignedUsers
+	Assigned   int   `json:"assigned"`   // accounts of the class AssignedUsers
+	Ambiguous  int   `json:"ambiguous"`  // accounts that several users match, or whose user matches several accounts
+	Near       int   `json:"near"`       // local accounts that a user nearly matches
 
 	Compared bool `json:"compared"` // whether there was a complete discovery before this one
-	New      int  `json:"new"`
-	Changed  int  `json:"changed"`
-	Gone     int  `json:"gone"`
+	New      int  `json:"new"`      // accounts with the change IdentityNew
+	Changed  int  `json:"changed"`  // accounts with the change IdentityChanged
+	Gone     int  `json:"gone"`     // accounts with the change IdentityGone
 
 	Matching []MatchingAttribute `json:"matching"`
 	Notes    []string            `json:"notes"`
@@ -298,33 +298,35 @@ type DiscoveryStore interface {
 	CancelDiscovery(ctx context.Context, k Key, now time.Time) error
 	// Discoveries returns the discoveries of a job, newest first.
 	Discoveries(ctx context.Context, k Key) ([]Discovery, error)
-	// SaveDiscovery stores a step together with the discovery, so that the step counts once. It
-	// returns ErrChanged if the discovery is no longer running.
+	// SaveDiscovery saves a discovery together with what its newest step has found, so that the
+	// step counts once. It returns ErrChanged if the discovery is no longer running.
 	SaveDiscovery(ctx context.Context, f Fence, d Discovery, found DiscoveredBatch) error
-	// ListedBefore returns which of these accounts, or groups, the discovery has listed. connected
-	// holds the id of the user or group with which an account is connected, by account.
+	// ListedBefore reports which of these accounts, or groups, of the application the discovery id
+	// has listed already. connected maps each of them that has a link to the id of its user or
+	// group.
 	ListedBefore(ctx context.Context, k Key, kind ObjectKind, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error)
 	// Candidates returns the accounts that have a value with one of these hashes. For each hash it
 	// returns at most MaxCandidates + 1 accounts.
 	Candidates(ctx context.Context, k Key, id string, hashes []int64) ([]IdentityCandidate, error)
 	// UnmatchedAccounts returns a page of the accounts that no user matches, ordered by id.
 	UnmatchedAccounts(ctx context.Context, k Key, id, after string, limit int) ([]FoundAccount, error)
-	// UnsortedAccounts returns a page of accounts, ordered by id, and how many accounts each of
-	// their users matches.
+	// UnsortedAccounts returns a page of a discovery's accounts, ordered by id, with all data that
+	// decides on their classes. previous is the id of the previous discovery. accountsOf holds how
+	// many accounts each user matches, for the users who match an account of the page.
 	UnsortedAccounts(ctx context.Context, k Key, id, previous, after string, limit int) (page []UnsortedAccount, accountsOf map[string]int, err error)
 	// GoneAccounts returns a page of the accounts of the discovery previous that the discovery id
 	// does not have, ordered by id.
 	GoneAccounts(ctx context.Context, k Key, id, previous, after string, limit int) ([]DiscoveredAccount, error)
-	// RemoveOldDiscoveries removes some rows of old discoveries. It keeps the running discovery, and
-	// the last complete one of accounts and of groups. It also removes hashes that are no longer needed. done is true if
-	// nothing is left to remove.
+	// RemoveOldDiscoveries removes some rows of old discoveries. It keeps the running discovery,
+	// and the last complete one of accounts and of groups. It also removes hashes that are no
+	// longer needed. done is true if nothing is left to remove.
 	RemoveOldDiscoveries(ctx context.Context, f Fence) (done bool, err error)
 	// DiscoveredAccounts returns a page of the accounts of a discovery, ordered by name. next is
-	// the After of the next page; "" on the last page. next consists of the page's last sort name,
-	// a line break and the last account id.
+	// the field After of the query for the next page; "" on the last page. It consists of the sort
+	// name of the page's last account, a line break and the id of that account.
 	DiscoveredAccounts(ctx context.Context, k Key, id string, q DiscoveredQuery) (page []DiscoveredAccount, next string, err error)
-	// KeepAccounts marks accounts, or removes their marks, and records the event. It returns how many
-	// marks changed, and records no event if none did.
+	// KeepAccounts marks accounts, or removes their marks, and records the event. It returns how
+	// many marks changed, and records no event if none did.
 	KeepAccounts(ctx context.Context, k Key, kind ObjectKind, accounts []string, keep bool, actor string, e func(changed int) event.Event) (changed int, err error)
 }
 
@@ -338,10 +340,11 @@ var (
 	ErrNoAccount = refusal.New(refusal.NotFound, "account", "the last discovery has no such account").Coded("account_unknown")
 )
 
-// BeginDiscovery starts a discovery of the accounts, which AdvanceDiscovery then works on. If the job
-// provisions groups and the application accepts them, a discovery of the groups follows. Both change
-// nothing at the application. The error is ErrNoJob if the job is not set up, an *InputError if it cannot reach
-// the application or if a discovery is running, and a *TargetError if the connection does not work.
+// BeginDiscovery starts a discovery of the accounts, which AdvanceDiscovery then works on. If the
+// job provisions groups and the application accepts them, a discovery of the groups follows. Both
+// change nothing at the application. The error is ErrNoJob if the job is not set up, an *InputError
+// if it cannot reach the application or if a discovery is running, and a *TargetError if the
+// connection does not work.
 func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Discovery, error) {
 	running := &InputError{Field: "Discovery", Text: "is running already; wait for it, or cancel it"}
 	r, err := e.openConnected(ctx, k)
@@ -454,9 +457,9 @@ func lastOf(all []Discovery, kind ObjectKind) (newest, complete Discovery) {
 	return newest, complete
 }
 
-// Discovered returns a page of the accounts of the last complete discovery, ordered by name. next is
-// the After of the next page; "" on the last page. It returns ErrNoDiscovery or ErrNoGroupDiscovery if
-// there is none.
+// Discovered returns a page of the accounts of the last complete discovery, ordered by name. next
+// is the After of the next page; "" on the last page. It returns ErrNoDiscovery or
+// ErrNoGroupDiscovery if there is none.
 func (e *Engine) Discovered(ctx context.Context, k Key, q DiscoveredQuery) (page []DiscoveredAccount, next string, err error) {
 	q.Kind = cmp.Or(q.Kind, UserKind)
 	complete, err := e.CompleteDiscovery(ctx, k, q.Kind)
@@ -508,8 +511,9 @@ func noDiscovery(kind ObjectKind) error {
 	return ErrNoDiscovery
 }
 
-// DiscoveredAccount returns one account, or one group, of the last complete discovery, with the users
-// or groups that match it or nearly match it. The errors are those of Discovered, and ErrNoAccount.
+// DiscoveredAccount returns one account, or one group, of the last complete discovery, with the
+// users or groups that match it or nearly match it. The errors are those of Discovered, and
+// ErrNoAccount.
 func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, kind ObjectKind, account string) (DiscoveredAccount, error) {
 	if account == "" {
 		return DiscoveredAccount{}, ErrNoAccount
@@ -524,10 +528,10 @@ func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, kind ObjectKind, 
 	return page[0], nil
 }
 
-// KeepAccounts marks accounts, or groups, of the last complete discovery with Keep, or removes their
-// marks. The mark says that a person has looked at the account and wants the account to stay as it
-// is. Later discoveries keep the mark. KeepAccounts returns how many marks changed. The errors are
-// those of DiscoveredAccount.
+// KeepAccounts marks accounts, or groups, of the last complete discovery with Keep, or removes
+// their marks. The mark says that a person has looked at the account and wants the account to stay
+// as it is. Later discoveries keep the mark. KeepAccounts returns how many marks changed. The
+// errors are those of DiscoveredAccount.
 func (e *Engine) KeepAccounts(ctx context.Context, k Key, kind ObjectKind, accounts []string, keep bool, actor string) (changed int, err error) {
 	for _, account := range accounts {
 		if _, err := e.DiscoveredAccount(ctx, k, kind, account); err != nil {
@@ -549,12 +553,12 @@ func (e *Engine) KeepAccounts(ctx context.Context, k Key, kind ObjectKind, accou
 	})
 }
 
-// ObjectsToAssign returns the object ids of the users, or groups, that own unassigned accounts of the
-// last complete discovery, each once. If accounts is nil, it looks at all accounts, otherwise only
-// at these. It leaves out accounts that are ambiguous, of another class or marked Keep, and accounts
-// whose user has been deleted. It also leaves out accounts that provisioning has managed and that
-// are not active, so that nobody gets access back unnoticed. left is how many accounts it leaves
-// out. The errors are those of DiscoveredAccount.
+// ObjectsToAssign returns the object ids of the users, or groups, that own unassigned accounts of
+// the last complete discovery, each once. If accounts is nil, it looks at all accounts, otherwise
+// only at these. It leaves out accounts that are ambiguous, of another class or marked Keep, and
+// accounts whose user has been deleted. It also leaves out accounts that provisioning has managed
+// and that are not active, so that nobody gets access back unnoticed. left is how many accounts it
+// leaves out. The errors are those of DiscoveredAccount.
 func (e *Engine) ObjectsToAssign(ctx context.Context, k Key, kind ObjectKind, accounts []string) (ids []string, left int, err error) {
 	seen := map[string]bool{}
 	add := func(a DiscoveredAccount) {
@@ -601,8 +605,8 @@ func (a DiscoveredAccount) takenAway() bool {
 	return connected && (a.Active == nil || !*a.Active)
 }
 
-// withoutDeleted returns the users, or groups, that the directory still has, in the same order. more
-// is left plus the number of those that were removed.
+// withoutDeleted returns the users, or groups, that the directory still has, in the same order.
+// more is left plus the number of those that were removed.
 func (e *Engine) withoutDeleted(ctx context.Context, k Key, kind ObjectKind, ids []string, left int) (present []string, more int, err error) {
 	if len(ids) == 0 {
 		return nil, left, nil
@@ -657,10 +661,10 @@ func (r *run) objectsOf(ctx context.Context, kind ObjectKind, ids []string) ([]O
 	return objects, nil
 }
 
-// RunDiscovery works on the running discovery, and on the discovery of groups that follows it, until
-// both have ended. It returns the newest discovery of accounts, and the discovery of groups if one
-// followed; otherwise its ID is "". If another process works on them, RunDiscovery waits. It calls
-// progress every few moments with the discovery that runs, or that has ended last.
+// RunDiscovery works on the running discovery, and on the discovery of groups that follows it,
+// until both have ended. It returns the newest discovery of accounts, and the discovery of groups
+// if one followed; otherwise its ID is "". If another process works on them, RunDiscovery waits. It
+// calls progress every few moments with the discovery that runs, or that has ended last.
 func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress func(Discovery)) (accounts, groups Discovery, err error) {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()

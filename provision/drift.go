@@ -140,9 +140,9 @@ func (e *Engine) BeginReassert(ctx context.Context, k Key, actor string) (Stored
 	return p, err
 }
 
-// planReassert plans what a cycle would send for the accounts and groups of the last comparison if it
-// read each of them, and what gives the groups their members again. If onlyGives is true, nothing is planned for accounts from which the operation would
-// take access away.
+// planReassert plans the operations that give the accounts and groups of the last comparison the
+// values of the mapping again, and the groups their members. If onlyGives is true, it leaves out
+// operations that take access away.
 func (e *Engine) planReassert(ctx context.Context, k Key, onlyGives bool, visit func(PlannedObject) error) (PlanReport, error) {
 	r, err := e.openConnected(ctx, k)
 	if err != nil {
@@ -353,9 +353,9 @@ func (d *driftFinder) compareMembers(ctx context.Context, one *Drift, o TargetOb
 	return nil
 }
 
-// reportGroupsWithoutMembers reports the groups that showed no members. If the application has shown
-// no members of any group, it may not be able to show them. Then reportGroupsWithoutMembers reports
-// no removed members.
+// reportGroupsWithoutMembers reports the groups that showed no members. If the application has
+// shown no members of any group, it may not be able to show them. Then reportGroupsWithoutMembers
+// reports no removed members.
 func (d *driftFinder) reportGroupsWithoutMembers(ctx context.Context) error {
 	if len(d.groupsWithoutMembers) > 0 && !d.showsMembers {
 		d.report.Notes = append(d.report.Notes, "The application shows no members of groups, so memberships were not compared.")

@@ -102,8 +102,8 @@ func newDoubts(ids []string, sent map[string]time.Time) *doubts {
 	return d
 }
 
-// find returns when an update with unknown outcome was sent for the object. doubted is false if there
-// is no such update.
+// find returns when an update with unknown outcome was sent for the object. doubted is false if
+// there is no such update.
 func (d *doubts) find(id string) (sent time.Time, doubted bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -152,7 +152,7 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 	return w, err
 }
 
-// usualSteps is how many steps a log entry usually has at most.
+// usualSteps is the number of steps for which a new log entry has room. Few entries need more.
 const usualSteps = 6
 
 // begin does the import and scoping steps for one person. object is nil if the source no longer has
@@ -388,7 +388,8 @@ const maxUnknownCreates = 2
 // account, adopt decides what to do instead. A nil decision means that adopt made the link.
 func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
 	if !w.entitled() {
-		// Read the open creates before the owner: if a create ends in between, the account has an owner.
+		// Read the open creates before the owner: if a create ends in between, the account has an
+		// owner.
 		if d, err := p.awaitOpenCreate(ctx, w, key); d != nil || err != nil {
 			return d, err
 		}
@@ -419,8 +420,8 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 
 // awaitOpenCreate postpones an object without access, for which an account was found by key, if a
 // create for another object with the same value has an unknown outcome, and the other object should
-// have access. The account may be the other object's, and must not be disabled. A nil decision means
-// that there is no such create.
+// have access. The account may be the other object's, and must not be disabled. A nil decision
+// means that there is no such create.
 func (p *pass) awaitOpenCreate(ctx context.Context, w *work, key MatchKey) (decision, error) {
 	open, err := p.openCreates(ctx)
 	if err != nil {
@@ -767,7 +768,8 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 	switch {
 	case w.link == nil || w.link.State == Released && !w.doubted:
 		// The person was unassigned earlier and deleted later, so the job no longer manages the
-		// account and sends nothing. If an update may be unrecorded, it made the account active again.
+		// account and sends nothing. If an update may be unrecorded, it made the account active
+		// again.
 		s := w.skip("NotEffectivelyEntitled", "The person is deleted and has no account through this job.", "")
 		s.absence, s.report = noneNeeded, silent
 		if w.link != nil {

@@ -67,12 +67,13 @@ const cycleCause = "cycle-"
 // it has not said that it ended. Its process was probably killed.
 const importSilence = time.Minute
 
-// Keeps says which verdicts of a row stay in force when the row is listed again. Each field is true
-// if its verdict stays: Held stands for OnHold, Judging for Judging and Late, ImportJudging for
-// Judging if the cause is an import, and Rejected for Rejected. Free stands for Ready if the row
-// was allowed to take access away.
-type Keeps struct {
-	Held, Judging, ImportJudging, Rejected, Free bool
+// KeptVerdicts says which verdicts a row keeps when its object is put on the work list again.
+type KeptVerdicts struct {
+	Held          bool // whether the row keeps the verdict OnHold
+	Judging       bool // whether it keeps the verdicts Judging and Late
+	ImportJudging bool // whether it keeps the verdict Judging if its cause is an import
+	Rejected      bool // whether it keeps the verdict Rejected
+	Allowed       bool // whether it keeps the verdict Ready and its permission to take access away
 }
 
 // GuardWindow is the time whose operations count together.
@@ -240,20 +241,20 @@ func (r *run) fillGuardFields(l *Listed, o *Object, from Origin) {
 	switch l.Why {
 	case ByCycle:
 		l.Cause = r.cycleCause()
-		l.Keeps = Keeps{Held: true, ImportJudging: true, Free: true}
+		l.KeptVerdicts = KeptVerdicts{Held: true, ImportJudging: true, Allowed: true}
 	case ByChange:
 		l.Cause = r.causeOf(from)
-		l.Keeps = Keeps{Held: true, Judging: from.Cause == "", Free: true}
+		l.KeptVerdicts = KeptVerdicts{Held: true, Judging: from.Cause == "", Allowed: true}
 		if from.RemovesAccess {
-			l.Keeps = Keeps{}
+			l.KeptVerdicts = KeptVerdicts{}
 		}
 	default: // a worker will find out whether the object takes access away
 		l.Takes = false
-		l.Keeps = Keeps{Held: true, Judging: true, Rejected: true, Free: true}
+		l.KeptVerdicts = KeptVerdicts{Held: true, Judging: true, Rejected: true, Allowed: true}
 		return
 	}
 	if !l.Takes {
-		l.Keeps = Keeps{}
+		l.KeptVerdicts = KeptVerdicts{}
 		return
 	}
 	l.Reason = r.whyLeaves(o)

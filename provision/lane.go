@@ -39,12 +39,12 @@ type Listed struct {
 	Lane     Lane
 	Members  []ListedMember // for work on a group's memberships: the memberships that have changed
 
-	Takes  bool      // whether the object's account would be disabled or deleted
-	Cause  string    // the id of the cause of the object's change; "" for a single change
-	Reason string    // why the account would be disabled or deleted, in words
-	Keeps  Keeps     // which verdicts of an earlier row of the object stay in force
-	Turn   int64     // l is listed only if the object's row still has this turn; 0 means any turn
-	State  LinkState // the state of the object's link when the object was listed; "" if it has no link
+	Takes        bool         // whether the object's account would be disabled or deleted
+	Cause        string       // the id of the cause of the object's change; "" for a single change
+	Reason       string       // why the account would be disabled or deleted, in words
+	KeptVerdicts KeptVerdicts // which verdicts stay if the object is on the work list already
+	Turn         int64        // if it is not 0, the object is listed only if its row has this turn
+	State        LinkState    // the state of the object's link when the object was listed; "" if it has no link
 }
 
 // WithoutGuard returns the row to list instead of l if the object's link no longer has the state

@@ -51,8 +51,8 @@ type Membership struct {
 
 // MembersWork is the work that is left to do on the memberships of a group.
 type MembersWork struct {
-	// Announced says whether the outcome of the last request was not recorded. Then the other fields
-	// are not set.
+	// Announced says whether the outcome of the last request was not recorded. Then the other
+	// fields are not set.
 	Announced      bool
 	Reading        bool         // whether the engine is still reading all members of the group
 	After          string       // the object id of the last member that was read
@@ -359,8 +359,8 @@ func (s *memberSync) rememberPage(ctx context.Context, members []string) error {
 	})
 }
 
-// sendNewPage sends these members of the page that was read. None of them is remembered, so they are
-// stored only once, after they were sent. done is false if they do not fit into one request.
+// sendNewPage sends these members of the page that was read. None of them is remembered, so they
+// are stored only once, after they were sent. done is false if they do not fit into one request.
 func (s *memberSync) sendNewPage(ctx context.Context, members []string) (done bool, err error) {
 	r := s.l.r
 	links, err := r.e.Store.MemberLinks(ctx, r.job.Key, members)
@@ -386,8 +386,8 @@ func (s *memberSync) sendNewPage(ctx context.Context, members []string) (done bo
 	return true, s.sendChanges(changes, false)
 }
 
-// recordNewPage stores the outcomes of a page that sendNewPage has sent, and a log entry if entry is
-// not nil.
+// recordNewPage stores the outcomes of a page that sendNewPage has sent, and a log entry if entry
+// is not nil.
 func (s *memberSync) recordNewPage(out []MemberOutcome, entry *LogEntry) error {
 	page := s.page
 	s.page = nil // a member may have left while the request was under way, so the directory is asked again
@@ -451,12 +451,12 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 	return removals, additions, settled, nil
 }
 
-// firstTurn is the turn of a membership that was stored when the group's members were read, and that
-// has not changed since. A membership that is stored because it changed has a later turn.
+// firstTurn is the turn of a membership that was stored when the group's members were read, and
+// that has not changed since. A membership that is stored because it changed has a later turn.
 const firstTurn = 1
 
-// kindOnPage returns the kind of a member that is on the page that was read last. is is false if the
-// member is not on the page, or if the membership may have changed since.
+// kindOnPage returns the kind of a member that is on the page that was read last. is is false if
+// the member is not on the page, or if the membership may have changed since.
 func (s *memberSync) kindOnPage(m Membership) (kind ObjectKind, is bool) {
 	if s.page == nil || m.Turn != firstTurn {
 		return "", false
@@ -618,9 +618,9 @@ func (s *memberSync) recordUnsure(changes []memberChange) error {
 }
 
 // sendChanges sends the changes in one request. If the target refuses them, sendChanges sends
-// smaller requests. Right before each request, it announces the changes, so that the record is right
-// even if the answer is lost. It announces nothing for a request that is not sent, because each
-// unsure membership must be checked with the target later.
+// smaller requests. Right before each request, it announces the changes, so that the record is
+// right even if the answer is lost. It announces nothing for a request that is not sent, because
+// each unsure membership must be checked with the target later.
 func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if s.l.r.e.Now().After(s.l.until) {
 		s.waits = s.l.r.e.Now()
@@ -720,8 +720,8 @@ func (s *memberSync) divide(changes []memberChange, removing bool, te *TargetErr
 		case err != nil:
 			return err
 		case !s.waits.IsZero() && te.Kind == Transient && s.l.r.e.Now().After(s.l.until):
-			// The target is so slow that the slice is over. Without a pause, and with requests of the
-			// same size, the next slice would end in the same way.
+			// The target is so slow that the slice is over. Without a pause, and with requests of
+			// the same size, the next slice would end in the same way.
 			s.problem, s.waits = te, time.Time{}
 			return s.learnSize(max(middle+1, mostChecked))
 		case !s.waits.IsZero() && s.l.r.e.Now().After(s.l.until):
@@ -811,10 +811,10 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 
 // sampleOf returns the changes to check with the target. One change is enough if it was not sent
 // before and its account still exists: its check proves that the target carries out such changes.
-// For a removal, the account must also be active. Other memberships may have changed in another way:
-// by an earlier request whose answer was lost, or because the account was deleted or blocked. If
-// there are only such memberships, sampleOf returns all changes that may have been sent before, or
-// else the first change, and proves is false.
+// For a removal, the account must also be active. Other memberships may have changed in another
+// way: by an earlier request whose answer was lost, or because the account was deleted or blocked.
+// If there are only such memberships, sampleOf returns all changes that may have been sent before,
+// or else the first change, and proves is false.
 func sampleOf(changes []memberChange, removing bool) (sample []memberChange, proves bool) {
 	for _, c := range changes {
 		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id && (!removing || c.Link.State == Active) {
@@ -900,9 +900,9 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 }
 
 // mayHaveEnded reports whether the member's account may have been blocked or deleted. Some targets
-// end the memberships of such accounts, so a membership that is gone proves no removal. The links of
-// the memberships were read before the request, and another worker may have begun since to block or
-// delete the account.
+// end the memberships of such accounts, so a membership that is gone proves no removal. The links
+// of the memberships were read before the request, and another worker may have begun since to block
+// or delete the account.
 func (s *memberSync) mayHaveEnded(member string) (bool, error) {
 	p := s.l.p.groups
 	_, doubted := p.doubt.find(member)
@@ -929,8 +929,8 @@ func ignoredMember(id string, removing bool) *TargetError {
 }
 
 // hasEmptied reports whether a removal whose outcome is not known has removed all members of the
-// group. After the target has proved that it carries out removals, hasEmptied no longer asks it, and
-// returns false.
+// group. After the target has proved that it carries out removals, hasEmptied no longer asks it,
+// and returns false.
 func (s *memberSync) hasEmptied() (bool, error) {
 	if s.isProved(true) || s.other == "" {
 		return false, nil
@@ -1049,10 +1049,10 @@ const (
 // isEmptied reports whether the target has removed all members of a group of which it did not show
 // a member that should have stayed. One such member proves little: somebody may have removed the
 // member or the account at the target. So isEmptied asks about other members, too, and whether
-// their accounts exist. A member that the target alone has lost is sent again. If there is nobody to
-// ask, because the accounts of all who should have stayed may have been blocked, the group counts as
-// emptied: that sends them again, and changes how members are removed. If a question gets no answer,
-// isEmptied sets waits or problem.
+// their accounts exist. A member that the target alone has lost is sent again. If there is nobody
+// to ask, because the accounts of all who should have stayed may have been blocked, the group
+// counts as emptied: that sends them again, and changes how members are removed. If a question gets
+// no answer, isEmptied sets waits or problem.
 func (s *memberSync) isEmptied(ctx context.Context, e suspicion) (bool, error) {
 	members := s.l.p.groups.members
 	if sample, _ := sampleOf(e.changes, true); e.removing {
@@ -1225,10 +1225,10 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 	return s.record(out, s.entry(changes, removing, nil, began))
 }
 
-// refuse records membership changes that the target refused, or for which it failed again. But if
-// the target no longer shows a single member, whose account ended or whose earlier removal may have
-// been carried out, the removal counts as done. An addition counts as done if an earlier request may
-// have carried it out and the target shows the member.
+// refuse records membership changes that the target refused, or for which it failed again. The
+// removal of one member counts as done if the target does not show that member, and if the member's
+// account ended or an earlier request may have carried the removal out. An addition counts as done
+// if an earlier request may have carried it out and the target shows the member.
 func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetError, began time.Time) error {
 	isAbsent := false // whether the target says that it does not have the new member
 	if c := changes[0]; !removing && len(changes) == 1 && te.Kind != Transient && (c.Unsure || c.mayHaveHappened) {
@@ -1333,8 +1333,9 @@ func (s *memberSync) conclude() Outcome {
 	return o
 }
 
-// escrowOfRefused returns the entry in the retry queue for the refused members of the group. An entry
-// that is not due yet keeps its time, because this run has only found more of the same refusals.
+// escrowOfRefused returns the entry in the retry queue for the refused members of the group. An
+// entry that is not due yet keeps its time, because this run has only found more of the same
+// refusals.
 func (s *memberSync) escrowOfRefused(n int) *Escrow {
 	te := &TargetError{Kind: Permanent, Code: "MembersRefused", Detail: fmt.Sprintf("The application refused %d members of group '%s'; the others were sent. The log has each.", n, s.name())}
 	if s.isBroken {
@@ -1392,6 +1393,7 @@ func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetErro
 	}
 }
 
+// countOf returns a number with its noun: "One " and one, or the number and many.
 func countOf(n int, one, many string) string {
 	if n == 1 {
 		return "One " + one

@@ -249,8 +249,8 @@ func (s *memberSync) sendPlanned(ctx context.Context, members []string, adds boo
 	return nil
 }
 
-// findLinks adds to found the members whose memberships are not remembered, with their links. They
-// were never sent.
+// findLinks completes found, which holds the remembered memberships by member. For each member that
+// it lacks, findLinks adds a membership that was never sent, with the member's link.
 func (s *memberSync) findLinks(ctx context.Context, members []string, found map[string]Membership) error {
 	var unknown []string
 	for _, id := range members {
@@ -271,8 +271,8 @@ func (s *memberSync) findLinks(ctx context.Context, members []string, found map[
 	return nil
 }
 
-// rememberAdded adds those of the changes to the job's memberships of the group that are not
-// remembered yet, and gives them their turns. Members that are left out stay unknown.
+// rememberAdded makes the job remember those of the changed memberships that it does not remember
+// yet, and sets their turns in changes.
 func (s *memberSync) rememberAdded(ctx context.Context, changes []memberChange) error {
 	r := s.l.r
 	at := map[string]int{}

@@ -79,10 +79,11 @@ const (
 	maxTrial = 20 * time.Second
 )
 
-// pacer decides when requests to a target may begin. Each kind of request has a width: the number of
-// requests that may run at the same time. The width grows while requests succeed, and is halved when
-// the target asks for a pause. After its first pause, the target also has a rate for all kinds: the
-// requests per second that it accepted. Among waiting requests, the most urgent lane goes first.
+// pacer decides when requests to a target may begin. Each kind of request has a width: the number
+// of requests that may run at the same time. The width grows while requests succeed, and is halved
+// when the target asks for a pause. After its first pause, the target also has a rate for all
+// kinds: the requests per second that it accepted. Among waiting requests, the most urgent lane
+// goes first.
 type pacer struct {
 	now          func() time.Time
 	after        func(time.Duration) <-chan time.Time
@@ -225,8 +226,8 @@ func (p Pace) pausing(kind Request, until time.Time) Pace {
 
 // waitForTurn waits until a request may begin. It returns an error if the request cannot begin
 // before the end of the slice. If prepare is not nil, waitForTurn calls it when the request's turn
-// has come, and returns its error. As many requests may be prepared as may run, so that those that
-// run need not wait for the others.
+// has come, and returns its error. The width limits the requests that are being prepared and, apart
+// from them, those that run: a request that is not ready yet takes no place from one that is.
 func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane, prepare func(context.Context) error) error {
 	w := &waiter{kind: kind, gate: c.gates[kind], lane: lane, prepares: prepare != nil, open: make(chan struct{})}
 	if err := c.waitFor(ctx, w); err != nil || prepare == nil {
@@ -354,8 +355,8 @@ func (c *pacer) letBegin() {
 // letReadyBegin starts the prepared requests that may begin now, and returns the time of the next
 // check, or zero. The rate counted these requests before they were prepared. It counts those that
 // had to wait for the end of a pause once more, so that they do not begin all at once. Even if the
-// pacer is closed, prepared requests begin, unless the target asked for a pause: what was stored for
-// them says that they are about to be sent. The caller must hold c.mu.
+// pacer is closed, prepared requests begin, unless the target asked for a pause: what was stored
+// for them says that they are about to be sent. The caller must hold c.mu.
 func (c *pacer) letReadyBegin(now time.Time, closed bool) (look time.Time) {
 	c.ready = slices.DeleteFunc(c.ready, func(w *waiter) bool {
 		g := w.gate

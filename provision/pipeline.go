@@ -53,7 +53,7 @@ type pipeline struct {
 
 	inHand map[string]bool // people in hand; only the feed uses it
 	queue  []Pending       // people read from the work list but not yet in hand; only the feed uses it
-	readAt int             // the clock of the claims before the queue was read; only the feed uses it
+	readAt int             // what p.claims.now returned before the queue was read; only the feed uses it
 	busy   int             // number of workers that are running; only the feed uses it
 
 	onlyOneWriteAtATime atomic.Bool     // whether the target refused every write before, so that only one write at a time is tried
@@ -343,9 +343,9 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	return refill, nil
 }
 
-// holdsBack reports whether a changed group, or changed memberships, must wait until all changes are
-// listed. The members of a new group are read when it is created; changes of them that are listed
-// later would be looked at once more, one by one.
+// holdsBack reports whether a changed group, or changed memberships, must wait until all changes
+// are listed. The members of a new group are read when it is created; changes of them that are
+// listed later would be looked at once more, one by one.
 func (l *pipeline) holdsBack(next Pending) bool {
 	return l.changesLeft && next.Lane >= Groups && next.Lane < Checks && next.Why == ByChange && l.r.e.Now().Before(l.holdsBackUntil)
 }
@@ -395,8 +395,8 @@ func (l *pipeline) importNext(ctx context.Context) feedMessage {
 }
 
 // workOn takes one person through all steps. If it has no outcome to record, so that the person
-// stays on the list unchanged, it returns the person's id. Otherwise it returns nil. readAt is the
-// clock of the claims before known was read from the work list.
+// stays on the list unchanged, it returns the person's id. Otherwise it returns nil. readAt is
+// what the clock of the claims showed before known was read from the work list.
 func (l *pipeline) workOn(ctx context.Context, known Pending, readAt int) (untouched []string) {
 	if _, members := groupOf(known.ObjectID); members {
 		return l.workMembers(ctx, known)
@@ -689,11 +689,11 @@ func (l *pipeline) fail(err error) {
 }
 
 // recorder commits records, many at a time. A worker waits for each intent, and has sent no request
-// yet, so intents are committed soon. No worker waits for an outcome, so outcomes are committed when
-// there are many or after outcomeTime. That writes far fewer pages of the database than adding a few
-// outcomes to each commit of intents. A worker waits for results about memberships, too. But they
-// are committed like outcomes, as long as other workers have something to do: each of them changes
-// hundreds of rows, of which those of several groups are in the same pages.
+// yet, so intents are committed soon. No worker waits for an outcome, so outcomes are committed
+// when there are many or after outcomeTime. That writes far fewer pages of the database than adding
+// a few outcomes to each commit of intents. A worker waits for results about memberships, too. But
+// they are committed like outcomes, as long as other workers have something to do: each of them
+// changes hundreds of rows, of which those of several groups are in the same pages.
 func (l *pipeline) recorder(ctx context.Context) {
 	var w waitingRecords
 	var soon, late <-chan time.Time
@@ -890,8 +890,8 @@ type memo struct {
 	newKeysPruned     time.Time                  // when old values were last removed from newKeys
 }
 
-// memberProofTime is how long the engine trusts that the target carries out changes of members, after
-// it has checked one change. When that time is over, it checks the next change too.
+// memberProofTime is how long the engine trusts that the target carries out changes of members,
+// after it has checked one change. When that time is over, it checks the next change too.
 const memberProofTime = 10 * time.Minute
 
 // recordMemberProof records that the target has carried out an addition or a removal of members.
@@ -956,8 +956,8 @@ func (m *memo) cutMembers(group string, most int) {
 	}
 }
 
-// mostMembersOf returns how many members a request about a group may carry; 0 means that there is no
-// limit for the group.
+// mostMembersOf returns how many members a request about a group may carry; 0 means that there is
+// no limit for the group.
 func (m *memo) mostMembersOf(group string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -233,7 +233,7 @@ func (f *forecast) evaluateChanges(ctx context.Context) error {
 		ids := make([]string, len(listed))
 		for i, l := range listed {
 			ids[i] = l.ObjectID
-			f.r.origins[l.ObjectID] = Origin{Cause: l.Cause, RemovesAccess: l.Takes && l.Keeps == Keeps{}}
+			f.r.origins[l.ObjectID] = Origin{Cause: l.Cause, RemovesAccess: l.Takes && l.KeptVerdicts == KeptVerdicts{}}
 		}
 		f.noteListed(listed)
 		return true, changed(ids)

@@ -116,8 +116,8 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 }
 
 // waitsEvent returns the event that a finished plan waits for a person who did not make it. It
-// returns nil for a plan that has nothing to do, that a schedule applies by itself, or that its maker
-// can approve.
+// returns nil for a plan that has nothing to do, that a schedule applies by itself, or that its
+// maker can approve.
 func (e *Engine) waitsEvent(ctx context.Context, p StoredPlan) *event.Event {
 	if p.OnlyGives || !p.Report.SomethingToDo() {
 		return nil
@@ -344,8 +344,8 @@ func (j Job) settingsOfPlans() string {
 	return settings
 }
 
-// secondApprovalMark is added at the end of StoredPlan.Settings if a second operator must approve the
-// plan.
+// secondApprovalMark is added at the end of StoredPlan.Settings if a second operator must approve
+// the plan.
 const secondApprovalMark = " second approval"
 
 // NeedsSecondApproval reports whether only an operator other than the one who made the plan can
@@ -456,8 +456,8 @@ func (e *Engine) PlannedRows(ctx context.Context, p StoredPlan, f PlanFilter) ([
 }
 
 // nameMembers fills in the current names of the members that are added or removed, as the directory
-// has them. A member that the directory no longer has gets its id as the name. limit is the Names of
-// a PlanFilter.
+// has them. A member that the directory no longer has gets its id as the name. limit is the Names
+// of a PlanFilter.
 func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow, limit int) error {
 	var ids []string
 	each := func(name func(m *PlannedMember)) {
@@ -581,8 +581,8 @@ func (e *Engine) checkApply(ctx context.Context, p StoredPlan) error {
 	return nil
 }
 
-// CanApprove returns the error with which ApprovePlan would refuse the plan, or nil if the actor can
-// approve it.
+// CanApprove returns the error with which ApprovePlan would refuse the plan, or nil if the actor
+// can approve it.
 func (e *Engine) CanApprove(ctx context.Context, p StoredPlan, actor string) error {
 	if err := e.checkUsable(ctx, p, PlanReady); err != nil {
 		return err
@@ -831,8 +831,8 @@ func (x *ExpectedOperation) allows(w *work) bool {
 		return true
 	}
 	// The plan changes a reference of the object after this operation, because the account that it
-	// refers to comes or goes. That account may have come or gone already. Then this operation sends
-	// the reference, too.
+	// refers to comes or goes. That account may have come or gone already. Then this operation
+	// sends the reference, too.
 	return x.Follow != nil && x.Bare != "" && x.Bare == w.bareFingerprint() && x.allowsReferences(w, false)
 }
 
@@ -843,8 +843,8 @@ func (x *ExpectedOperation) finishesEarlierWork(w *work) bool {
 	return x.Plan != "" && !x.Planned.Follows && (w.findsCreated() || (w.known.Op != nil || w.doubted) && !requests(w.decision))
 }
 
-// wasNotCarriedOut reports whether an operation of the plan may have been sent, and the account as it
-// was read now shows that it was not carried out: a value differs from the planned one.
+// wasNotCarriedOut reports whether an operation of the plan may have been sent, and the account as
+// it was read now shows that it was not carried out: a value differs from the planned one.
 func (x *ExpectedOperation) wasNotCarriedOut(w *work) bool {
 	if w.current == nil || x.Planned.Action != Update && x.Planned.Action != Disable || requests(w.decision) {
 		return false
@@ -867,8 +867,8 @@ func (w *work) findsCreated() bool {
 	return w.known.Op != nil && w.known.resolved && w.newLink() && w.known.takes == ""
 }
 
-// keepOnlyCreated prevents what the plan does not list from being sent to an account that the plan
-// created. The account is linked.
+// keepOnlyCreated changes the decision about an account that the plan created: the account is
+// linked, and nothing else is sent to it.
 func (w *work) keepOnlyCreated() {
 	if !requests(w.decision) {
 		return
@@ -927,9 +927,9 @@ func (x *ExpectedOperation) isReached(w *work) bool {
 	return true
 }
 
-// isUnanswered reports whether the evaluation failed because a question to the target got no answer,
-// for example because the slice is over. Then it is not known whether the operation has changed since
-// the plan was made.
+// isUnanswered reports whether the evaluation failed because a question to the target got no
+// answer, for example because the slice is over. Then it is not known whether the operation has
+// changed since the plan was made.
 func (w *work) isUnanswered() bool {
 	d, failed := w.decision.(fail)
 	return failed && unanswered(d.problem)

@@ -307,8 +307,8 @@ func (r *run) decideDisable(ctx context.Context, p *pass, w *work, found FoundAc
 	return patch{action: Disable, link: *w.link, changes: changes}, nil
 }
 
-// disablingChanges returns the changes that disable the account that was read. If an earlier attempt
-// may have disabled it, the old values are those of the plan.
+// disablingChanges returns the changes that disable the account that was read. If an earlier
+// attempt may have disabled it, the old values are those of the plan.
 func (w *work) disablingChanges(resent bool) []Change {
 	var changes []Change
 	for _, r := range w.m.rowsThatDisable() {
@@ -328,9 +328,9 @@ func (w *work) disablingChanges(resent bool) []Change {
 	return changes
 }
 
-// otherAdministrator returns the id of an active administrator's account that is not in the plan; ""
-// if there is none. For a plan that is being applied, it is the one that the plan has found, if that
-// is still one.
+// otherAdministrator returns the id of an active administrator's account that is not in the plan;
+// "" if there is none. For a plan that is being applied, it is the one that the plan has found, if
+// that is still one.
 func (r *run) otherAdministrator(ctx context.Context, p *pass, d *disabling) (targetID string, te *TargetError) {
 	if d.planned != nil {
 		is, te := p.isActiveAdministrator(ctx, d.planned.Spare)
@@ -380,9 +380,9 @@ func (p *pass) isActiveAdministrator(ctx context.Context, targetID string) (bool
 	return a.isSurelyAdministrator() && a.Active != nil && *a.Active, nil
 }
 
-// isSurelyAdministrator reports whether a role of the account is an administrator's for sure: one of
-// its words is admin or administrator, or the role is owner, root or superuser. Roles such as
-// "Administrative staff" and "Non-admin" are not.
+// isSurelyAdministrator reports whether a role of the account surely makes it an administrator: one
+// of the role's words is admin or administrator, or the role is owner, root or superuser. Roles
+// such as "Administrative staff" and "Non-admin" do not.
 func (a FoundAccount) isSurelyAdministrator() bool {
 	return slices.ContainsFunc(a.Roles, func(role string) bool {
 		words := wordsOfRole(role)
@@ -396,8 +396,8 @@ func (a FoundAccount) isSurelyAdministrator() bool {
 	})
 }
 
-// wordsOfRole returns the words of a role's name, folded. A capital letter after a small one begins a
-// word, as in SiteAdmin.
+// wordsOfRole returns the words of a role's name, folded. A capital letter after a small one begins
+// a word, as in SiteAdmin.
 func wordsOfRole(role string) []string {
 	var b strings.Builder
 	before := ' '
@@ -411,8 +411,8 @@ func wordsOfRole(role string) []string {
 	return strings.FieldsFunc(scim.Fold(b.String()), func(c rune) bool { return !unicode.IsLetter(c) })
 }
 
-// isAdministrator reports whether a role of the account has a name that administrators may have. It
-// is true too often rather than too seldom.
+// isAdministrator reports whether a role of the account may make it an administrator. In doubt it
+// returns true.
 func (a FoundAccount) isAdministrator() bool {
 	return slices.ContainsFunc(a.Roles, func(role string) bool {
 		role = scim.Fold(role)
@@ -489,8 +489,8 @@ func (a FoundAccount) mark() string {
 	return string(document)
 }
 
-// withoutMemory returns the outcome for an account that no user has. The job remembers nothing about
-// it: neither a link nor a failure.
+// withoutMemory returns the outcome for an account that no user has. The job remembers nothing
+// about it: neither a link nor a failure.
 func (o Outcome) withoutMemory() Outcome { return Outcome{ObjectID: o.ObjectID, Postpone: o.Postpone} }
 
 // newEntry returns the log entry of an object, without its steps and identities.
@@ -502,8 +502,8 @@ func (p *pass) newEntry(known Pending) LogEntry {
 	}
 }
 
-// workID returns the id by which the job knows the object of an entry: that of the user or group, or
-// that of WorkOfAccount for an account that no user has.
+// workID returns the id by which the job knows the object of an entry: that of the user or group,
+// or that of WorkOfAccount for an account that no user has.
 func (e LogEntry) workID() string {
 	if e.SourceIdentity.ID == "" && e.TargetIdentity.ID != "" {
 		return WorkOfAccount(e.TargetIdentity.ID)

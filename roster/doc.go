@@ -20,7 +20,7 @@
 // searching. An id is a UUID that is never reused. It is not a running number, because that would
 // tell one customer how many people the others have.
 //
-// // An error that a client may see is a refusal, or a *scim.Error if the request breaks the rules
+// An error that a client may see is a refusal, or a *scim.Error if the request breaks the rules
 // of SCIM. Package scimserver gives a refusal its HTTP status, such as 404 for refusal.NotFound.
 //
 // Other packages do the rest: signin decides how people prove who they are, scimserver speaks HTTP,

@@ -186,7 +186,7 @@ func (x *exchange) getGroupWhileOff() (answer, error) {
 	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups.", truncate(x.resourceID()))
 }
 
-// refuseGroupWhileOff answers a request that would create, change or delete a group.
+// refuseGroupWhileOff refuses a request that would create, change or delete a group.
 func (x *exchange) refuseGroupWhileOff() (answer, error) {
 	return answer{}, scim.NotImplemented("This site does not support groups. Switch off the provisioning of groups in the identity provider" +
 		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")

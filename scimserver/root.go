@@ -103,7 +103,8 @@ func (x *exchange) listType(p typeQuery, start, count int) (roster.Page, error) 
 	return x.roster.List(x.ctx, roster.Query{Kind: p.view.resourceType.ID, Filter: p.filter, StartIndex: start, Count: count, SortBy: p.order})
 }
 
-// pageByIndex fills the page with resources of one type after the other.
+// pageByIndex fills the page that begins at startIndex. The list has the resources of one type after
+// those of the other.
 func (x *exchange) pageByIndex(l *listing, parts []typeQuery) error {
 	skip, need := l.query.startIndex-1, l.query.count
 	for _, p := range parts {

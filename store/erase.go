@@ -20,16 +20,16 @@ import (
 // Erasures implements erasure.Store.
 type Erasures struct{ DB *DB }
 
-// accountTables returns the tables with accounts and settings. Erasing a person does not search
-// them, because their values can belong to other people too. The rows of the person are deleted
-// with the account.
+// accountTables returns the tables that contain accounts and settings. Scrub does not search them
+// for the person's data: the person's rows are deleted with the account, and the same values in
+// other rows belong to other people.
 func accountTables() []string {
 	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "saml_connection", "value_index", "directory_user", "directory_group", "directory_member", "directory_group_assignment", "directory_app_role", "directory_application", "job", "job_state"}
 }
 
-// keptColumns returns the text columns outside the account tables that contain settings and
-// Rollcall's own words, by table. Erasing a person does not change them, because the person's name
-// may be such a word, for example Held.
+// keptColumns returns the text columns that Scrub does not change, by table. They contain settings
+// and words of Rollcall itself, such as states. A person may have such a word as a name, for
+// example Held.
 func keptColumns() map[string][]string {
 	return map[string][]string{
 		"webhook":                {"url", "topics", "secret", "old_secret", "form"},
@@ -49,15 +49,15 @@ func personColumns() []string {
 	return []string{"person", "subject", "object_id", "resource", "member"}
 }
 
-// textTable is a table with text that may contain data about a person.
+// textTable is a table with text that Scrub searches for a person's data.
 type textTable struct {
 	ownedTable
 	columns      []string // text columns outside the key
 	personColumn string   // the column that identifies the person of a row; "" if there is none
 }
 
-// textTables returns the tables of a site or directory that contain text. It reads the database's
-// own catalog, so that it also finds tables that are added later.
+// textTables returns the tables of a site or directory that Scrub searches. It takes the names of
+// tables and columns from the database's catalog, so that a new table is not forgotten.
 func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTable, error) {
 	owned, err := Retention(s).tablesOf(ctx, removal{kind: scope.Kind, owner: scope.ID})
 	if err != nil {
@@ -100,22 +100,23 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 			}
 		}
 		if o.name == "resource" {
-			t.personColumn = "" // The person's own row needs no scrubbing, because deleting the account deletes it.
+			t.personColumn = "" // the person's own row is deleted with the account
 		}
 		tables = append(tables, t)
 	}
 	return tables, nil
 }
 
-// textRow is one row and its text columns.
+// textRow is one row of a textTable.
 type textRow struct {
 	key    []any             // the values of the key columns, without the owner's ids
 	person string            // the value of the table's personColumn; "" if the table has none
 	texts  map[string]string // the values of the text columns, by column
 }
 
-// walkTable reads the rows of a table that satisfy a condition. It reads up to walkRows rows at a
-// time and passes them to visit.
+// walkTable reads the rows of a table, up to walkRows at a time, and passes them to visit. from is
+// an SQL condition on the rows, in which %d stands for the number of the first of args; "" if
+// walkTable reads all rows.
 func (s Erasures) walkTable(ctx context.Context, work *sqldb.Slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
 	var after []any
 	for {
@@ -173,8 +174,8 @@ func (s Erasures) walkTable(ctx context.Context, work *sqldb.Slicer, t textTable
 // walkRows is the number of rows that walkTable reads at a time.
 const walkRows = 1_000
 
-// Scrub removes the person's data from every table with text that belongs to the site or directory.
-// It returns how many rows changed.
+// Scrub removes the person's data from all tables that textTables returns. In the logs, it searches
+// only entries since the given time. It returns how many rows it changed.
 func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person, since time.Time) (changed int, err error) {
 	tables, err := s.textTables(ctx, scope)
 	if err != nil {
@@ -203,7 +204,7 @@ func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person
 	return changed, nil
 }
 
-// writeRows writes changed rows to the table. It deletes a row whose map texts is nil.
+// writeRows calls writeRow for each row, and makes SQLite overwrite the old texts in the file.
 func (s Erasures) writeRows(ctx context.Context, work *sqldb.Slicer, t textTable, rows []textRow) error {
 	for len(rows) > 0 {
 		some := rows[:min(work.Rows(), len(rows))]
@@ -243,9 +244,9 @@ func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 	return tx.Send(ctx, "update "+t.name+" set "+strings.Join(set, ", ")+" where "+where, args...)
 }
 
-// scrubRow removes the person's data from a row. It returns the row with the changed columns, and
-// reports whether any column changed. If the returned row has no texts, the caller must delete the
-// row.
+// scrubRow removes the person's data from a row of a table. It returns a row with only the changed
+// texts, and reports whether the row must be written. If the map texts of the returned row is nil,
+// the row must be deleted.
 func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs bool) {
 	if t.name == "provisioning_log" {
 		r.texts["entry"] = t.entryOf(r).expand(r.texts["entry"])
@@ -289,9 +290,9 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 	case t.name == "job_drift_schedule":
 		set("schedule", keepScheduleWords(r.texts["schedule"], next["schedule"]))
 	case own && slices.Contains([]string{"job_plan_object", "job_drift_object", "job_discovered", "job_discovered_match"}, t.name):
-		return textRow{key: r.key}, true // delete the row: it is about this person alone
+		return textRow{key: r.key}, true // delete the row, because it is about this person alone
 	case strings.HasPrefix(t.name, "job_"):
-		if own { // provisioning needs only the ids of the person and of the account
+		if own { // keep the ids of the person and the account, because provisioning needs them
 			set("name", p.Label())
 			set("reason", "")
 			if _, known := next["match_keys"]; known {
@@ -305,7 +306,7 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			set("inputs", "")
 		}
 	case own:
-		return textRow{key: r.key}, true // delete the row, because it belongs to this person alone, such as a session or link
+		return textRow{key: r.key}, true // delete the row, because it belongs to the person, such as a session or a link
 	}
 	for column, text := range next {
 		if text == r.texts[column] {
@@ -315,8 +316,9 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 	return textRow{key: r.key, texts: next}, len(next) > 0
 }
 
-// keepScheduleWords returns the schedule of comparisons that redaction has left, with the interval and
-// the policy that it had before. These are Rollcall's own words, also if a person has such a name.
+// keepScheduleWords returns the redacted schedule of a job's comparisons with the interval and the
+// policy of the schedule before. These two are words of Rollcall itself, and redaction must not
+// change them even if they equal the person's name.
 func keepScheduleWords(before, redacted string) string {
 	var was provision.DriftSchedule
 	var is map[string]any
@@ -331,7 +333,7 @@ func keepScheduleWords(before, redacted string) string {
 	return string(document)
 }
 
-// entryOf returns a row of the provisioning log as an entryRow.
+// entryOf returns the entryRow of a row of the provisioning log.
 func (t textTable) entryOf(r textRow) entryRow {
 	e := entryRow{objectID: r.person, cycle: r.texts["cycle"]}
 	e.directory, _ = t.ids[0].(string)
@@ -346,8 +348,8 @@ func (t textTable) entryOf(r textRow) entryRow {
 	return e
 }
 
-// scrubEntry removes personal data from an entry of the provisioning log. It keeps the steps and
-// the result of each step.
+// scrubEntry removes the person's data from an entry of the provisioning log. It keeps which steps
+// were made, and the result of each. search is the text by which searches find the entry.
 func scrubEntry(p erasure.Person, text string) (entry, search string) {
 	var e provision.LogEntry
 	if json.Unmarshal([]byte(text), &e) != nil {
@@ -370,7 +372,8 @@ func scrubEntry(p erasure.Person, text string) (entry, search string) {
 	return string(out), scim.Fold(strings.Join([]string{p.Label(), e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code}, "\n"))
 }
 
-// IDsOf returns the ids of people who have this name in the logs and no longer have an account.
+// IDsOf returns the ids of people who have this name, or this id, in the logs and no longer have an
+// account.
 func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (ids []string, err error) {
 	found := map[string]bool{}
 	add := func(query string, args ...any) error {
@@ -391,8 +394,7 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 		limit 1`, scope.Kind, scope.ID, name); err != nil {
 		return nil, err
 	}
-	// Search the texts of events, because the text of an event about a user begins with the user
-	// name.
+	// The text of an event about a user begins with the user name.
 	if err := add(`
 		select distinct subject
 		from event
@@ -434,8 +436,8 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 // addressPattern matches email addresses in text.
 var addressPattern = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+[\p{L}\p{N}]`)
 
-// ValuesOf returns all values of the person, such as names and addresses, that the logs and
-// identities contain.
+// ValuesOf returns the values of the person, such as names and addresses, that the logs and the
+// stored sign-in identities contain. id is the id of the person.
 func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (values []string, err error) {
 	add := func(query string, read func(row scanner) error, args ...any) {
 		if err != nil {
@@ -511,8 +513,8 @@ func stringsIn(v any) (all []string) {
 	return all
 }
 
-// UniqueValues returns the given values without those that another account of the site or directory
-// has too.
+// UniqueValues returns those of the values that no other account of the site or directory has. id
+// is the id of the person whose values these are.
 func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
 	left := map[string]string{} // maps each value to its form in a document, quoted and in lower case
 	for _, v := range values {
@@ -549,8 +551,9 @@ func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string
 // short, because the operator waits for Finish.
 const finishWithin = 20 * time.Second
 
-// Finish removes the traces of deleted rows from the SQLite file. On PostgreSQL, autovacuum does
-// this work.
+// Finish overwrites deleted rows and values of these people in the unused parts of a SQLite file.
+// complete is false if some of them may remain until the file is compacted. On PostgreSQL,
+// autovacuum does this work, and complete is true.
 func (s Erasures) Finish(ctx context.Context, people []erasure.Person) (complete bool, err error) {
 	return s.DB.ForgetDeleted(ctx, time.Now().Add(finishWithin), func(unused []byte) bool {
 		return slices.ContainsFunc(people, func(p erasure.Person) bool { return p.IsIn(unused) })

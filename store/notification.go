@@ -37,8 +37,8 @@ func scanRecipient(row scanner) (r notification.Recipient, err error) {
 	return r, err
 }
 
-// queueNotifications stores a message for each recipient that wants to know of an event, in the
-// event's own transaction.
+// queueNotifications stores a message about an event for each recipient of mail and each webhook
+// that wants it. It runs in the transaction that appends the event.
 func queueNotifications(ctx context.Context, tx *sqldb.Tx, e event.Event, at time.Time) error {
 	if !notification.HasMail(e.Name) || e.Scope.Kind != event.KindDirectory {
 		return nil
@@ -70,7 +70,7 @@ func queueNotifications(ctx context.Context, tx *sqldb.Tx, e event.Event, at tim
 	return wakeLease(ctx, tx, notification.LeaseKind, notification.LeaseKey)
 }
 
-// recipientsOf returns the recipients of mail about a directory.
+// recipientsOf returns the recipients of mail about a directory, ordered by address.
 func recipientsOf(ctx context.Context, tx *sqldb.Tx, directory string) ([]notification.Recipient, error) {
 	return collect(ctx, tx, scanRecipient, `
 		select `+recipientColumns+`
@@ -79,7 +79,7 @@ func recipientsOf(ctx context.Context, tx *sqldb.Tx, directory string) ([]notifi
 		order by r.folded, r.application, r.id`, directory)
 }
 
-// Recipients returns the recipients of a directory, by address.
+// Recipients returns the recipients of mail about a directory, ordered by address.
 func (s Notifications) Recipients(ctx context.Context, directory string) (all []notification.Recipient, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = recipientsOf(ctx, tx, directory)
@@ -88,8 +88,9 @@ func (s Notifications) Recipients(ctx context.Context, directory string) (all []
 	return all, err
 }
 
-// Add stores a recipient and appends the event. It returns notification.ErrTaken,
-// notification.ErrTooMany or refusal.NotFound.
+// Add stores a recipient and appends the event. It returns notification.ErrTaken if the address is
+// a recipient already, notification.ErrTooMany if the directory has limit recipients, and
+// refusal.NotFound if the directory or the application does not exist.
 func (s Notifications) Add(ctx context.Context, r notification.Recipient, limit int, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: r.Directory}
@@ -128,7 +129,8 @@ func (s Notifications) Add(ctx context.Context, r notification.Recipient, limit 
 	})
 }
 
-// recipient returns a recipient of a directory and locks it until the transaction ends.
+// recipient returns a recipient and locks its row until the transaction ends. It returns
+// notification.ErrNotFound if the directory has no recipient with this id.
 func recipient(ctx context.Context, tx *sqldb.Tx, directory, id string) (notification.Recipient, error) {
 	r, err := scanRecipient(tx.QueryRow(ctx, `
 		select `+recipientColumns+`
@@ -137,7 +139,7 @@ func recipient(ctx context.Context, tx *sqldb.Tx, directory, id string) (notific
 	return r, orNotFound(err, notification.ErrNotFound)
 }
 
-// Remove deletes a recipient with its messages and appends the event. It returns
+// Remove deletes a recipient with its messages and appends the event that e returns. It returns
 // notification.ErrNotFound if there is no such recipient.
 func (s Notifications) Remove(ctx context.Context, directory, id string, e func(notification.Recipient) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -154,8 +156,9 @@ func (s Notifications) Remove(ctx context.Context, directory, id string, e func(
 	})
 }
 
-// Resume lets mail be sent to a stopped recipient again. It returns notification.ErrNotFound if
-// there is no such recipient.
+// Resume makes mail go to a stopped recipient again, and appends the event that e returns. It does
+// nothing if the recipient is not stopped. It returns notification.ErrNotFound if there is no such
+// recipient.
 func (s Notifications) Resume(ctx context.Context, directory, id string, e func(notification.Recipient) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		r, err := recipient(ctx, tx, directory, id)
@@ -175,8 +178,9 @@ func (s Notifications) Resume(ctx context.Context, directory, id string, e func(
 	})
 }
 
-// Due returns the mail that is due first. If no mail is due at the time now, it returns
-// notification.ErrNotFound, and the time at which the next mail is due.
+// Due returns the mail that has been due for the longest time, with up to limit messages. If no
+// mail is due at the time now, it returns notification.ErrNotFound, and in next the time at which
+// the next mail is due; zero if no messages wait.
 func (s Notifications) Due(ctx context.Context, now time.Time, limit int) (d notification.Delivery, next time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		d.Recipient, err = scanRecipient(tx.QueryRow(ctx, `
@@ -220,8 +224,8 @@ func (s Notifications) Due(ctx context.Context, now time.Time, limit int) (d not
 	return d, next, err
 }
 
-// Sent deletes the messages of a delivery, and records when it was sent and when the next mail may
-// be sent.
+// Sent deletes the messages of a mail that was sent at the time at. The next mail to the same
+// recipient may be sent at the time next.
 func (s Notifications) Sent(ctx context.Context, epoch int64, d notification.Delivery, at, next time.Time) error {
 	r := d.Recipient
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -243,8 +247,8 @@ func (s Notifications) Sent(ctx context.Context, epoch int64, d notification.Del
 	})
 }
 
-// Failed stores the state of a recipient after an attempt to send mail has failed. It appends no
-// event if the recipient was removed in the meantime.
+// Failed stores the state of a recipient after an attempt to send mail has failed, and appends the
+// events. It does nothing if the recipient was removed in the meantime.
 func (s Notifications) Failed(ctx context.Context, epoch int64, r notification.Recipient, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, notification.LeaseKind, notification.LeaseKey, epoch); err != nil {

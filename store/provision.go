@@ -99,8 +99,9 @@ func scanJob(row scanner) (provision.Job, error) {
 	return j, nil
 }
 
-// Values of the column job.groups. Versions of Rollcall before group provisioning ignored groups.
-// Their jobs must not provision groups until an operator decides that they may.
+// Values of the column job.groups. The column is "" for a job whose group mapping applies as it is.
+// Early versions of Rollcall did not provision groups. A job of such a version does not provision
+// them until an operator decides that it may.
 const (
 	groupsOffered = "offered" // the stored mapping was written before Rollcall could provision groups
 	groupsOff     = "off"     // the group mapping is switched off, and no operator has decided about it yet
@@ -203,8 +204,8 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 	})
 }
 
-// Secrets returns the sealed Secret Tokens. It reads only columns that the table job has had since
-// the first migration, so that it can run before later migrations.
+// Secrets returns the sealed Secret Tokens of all jobs. It reads only columns that the table job
+// has had since the first migration, so that it can run before later migrations.
 func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSecret, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		secrets, err = collect(ctx, tx, scanSecret, `
@@ -217,7 +218,7 @@ func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSe
 	return secrets, err
 }
 
-// scanSecret reads a job's secret, which is sealed.
+// scanSecret reads a row of the query of Secrets.
 func scanSecret(row scanner) (provision.SealedSecret, error) {
 	var s provision.SealedSecret
 	var sealed string
@@ -268,8 +269,8 @@ func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Ev
 	})
 }
 
-// removeJob removes a job with all its rows and its leases, and reports whether it existed. A
-// process that still works on the job can write nothing more.
+// removeJob removes a job with all its rows and its leases, and reports whether it existed. Without
+// a lease, a process that still works on the job can no longer write.
 func removeJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) (had bool, err error) {
 	for _, table := range jobTables() {
 		did, err := changesRow(ctx, tx, `
@@ -357,8 +358,8 @@ func (s Provisioning) WatchedStates(ctx context.Context) (states map[provision.K
 	return states, err
 }
 
-// NewestPositions returns the position of the newest readable event of each directory. It leaves
-// out directories without a job that is Automatic and On.
+// NewestPositions returns, for each directory, the position of the newest event that a job can
+// read. It leaves out directories without a job that has the mode Automatic and the status On.
 func (s Provisioning) NewestPositions(ctx context.Context) (heads map[provision.SourceID]provision.Cursor, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		heads = map[provision.SourceID]provision.Cursor{}
@@ -420,24 +421,25 @@ func (s Provisioning) CountLinked(ctx context.Context) (people, groups, members 
 	return people, groups, members, err
 }
 
-// knownColumns are the columns with everything that a job stores about a person. knownJoins joins
-// their tables to a row p that holds the person's id.
+// knownColumns are the columns with everything that a job stores about an object. scanPending reads
+// them after the columns of the object's row on the work list.
 const knownColumns = `
 	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved, l.aside, l.refers,
 	o.id, o.match_keys, o.sent, o.cycle, o.times, o.kind,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason, e.lane,
 	u.object_id`
 
+// knownJoins joins the tables of knownColumns to a row p that holds the key of the job and the id
+// of the object.
 const knownJoins = `
 	left join job_link l on l.directory = p.directory and l.app = p.app and l.object_id = p.object_id
 	left join job_op o on o.directory = p.directory and o.app = p.app and o.object_id = p.object_id
 	left join job_escrow e on e.directory = p.directory and e.app = p.app and e.object_id = p.object_id
 	left join job_unmatched u on u.directory = p.directory and u.app = p.app and u.object_id = p.object_id`
 
-// Pending returns the next people on the work list who are due, with everything stored about them.
-// They are ordered by lane, and within a lane by how long they have waited. If withoutJoiners is
-// true, Pending leaves out people who have no account yet. It also leaves out rows that the guard has
-// not decided on yet, and rows that are on hold or were rejected.
+// Pending returns the next objects on the work list that are due and ready, with everything stored
+// about them. They are ordered by lane, and within a lane by how long they have waited. If
+// withoutJoiners is true, Pending leaves out people who have no account yet.
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, withoutJoiners bool, limit int) (all []provision.Pending, err error) {
 	left := lanesLeftOut(withoutJoiners)
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -455,8 +457,8 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 	return all, err
 }
 
-// KnownAbout returns everything that a job stores about one person. Of the person's row on the work
-// list, it returns only the columns of the guard: cause, origin, verdict and takes.
+// KnownAbout returns everything that a job stores about one object. Of the object's row on the work
+// list, it returns only the fields that the guard needs: cause, origin, verdict and takes.
 func (s Provisioning) KnownAbout(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
@@ -469,6 +471,7 @@ func (s Provisioning) KnownAbout(ctx context.Context, k provision.Key, objectID 
 	return p, err
 }
 
+// scanPending reads an object with the columns of its row on the work list and the knownColumns.
 func scanPending(row scanner) (provision.Pending, error) {
 	var p provision.Pending
 	var notBefore, since, lane, takes int64
@@ -530,9 +533,8 @@ func scanPending(row scanner) (provision.Pending, error) {
 	return p, nil
 }
 
-// NextPending returns when the first person on the work list is due, or zero if there is none. It
-// ignores rows that the guard has not decided on yet, and rows that are on hold or were rejected. If
-// withoutJoiners is true, it also ignores people who have no account yet.
+// NextPending returns when the first object on the work list that has the verdict Ready is due, or
+// zero if there is none. If withoutJoiners is true, it ignores people who have no account yet.
 func (s Provisioning) NextPending(ctx context.Context, k provision.Key, withoutJoiners bool) (time.Time, error) {
 	left := lanesLeftOut(withoutJoiners)
 	return s.firstTime(ctx, k, `
@@ -541,8 +543,8 @@ func (s Provisioning) NextPending(ctx context.Context, k provision.Key, withoutJ
 		where directory = $1 and app = $2 and verdict = 'ready' and lane not in ($3, $4)`, left[0], left[1])
 }
 
-// lanesLeftOut returns the two lanes to leave out of the work list. It returns zeros, which are no
-// lanes, if no lane is left out.
+// lanesLeftOut returns the two lanes that a query leaves out. Both are 0, which is not a lane, if
+// the query leaves out nothing.
 func lanesLeftOut(withoutJoiners bool) [2]int {
 	if withoutJoiners {
 		return [2]int{int(provision.Joiners), int(provision.CycleJoiners)}
@@ -550,8 +552,9 @@ func lanesLeftOut(withoutJoiners bool) [2]int {
 	return [2]int{}
 }
 
-// CountWaiting counts, by lane and reason, the people on the work list and the removals of members
-// that the guard has not decided on yet. It leaves out operations that are on hold or were rejected.
+// CountWaiting counts the objects on the work list by their lane and the reason for which they
+// wait. It also counts removals of members on which the guard has not decided yet. Operations that
+// are on hold or were rejected do not count.
 func (s Provisioning) CountWaiting(ctx context.Context, k provision.Key) (waits []provision.Waits, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		waits, err = collect(ctx, tx, func(row scanner) (w provision.Waits, err error) {
@@ -594,7 +597,7 @@ func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err er
 	return since, err
 }
 
-// CountFailing counts the people in escrow by lane and error code.
+// CountFailing counts the objects in the retry queue by lane and error code.
 func (s Provisioning) CountFailing(ctx context.Context, k provision.Key) (failing []provision.Failing, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		failing, err = collect(ctx, tx, func(row scanner) (f provision.Failing, err error) {
@@ -613,7 +616,7 @@ func (s Provisioning) CountFailing(ctx context.Context, k provision.Key) (failin
 	return failing, err
 }
 
-// CountPending returns how many people are on the work list and neither on hold nor rejected.
+// CountPending returns how many objects are on the work list and neither on hold nor rejected.
 func (s Provisioning) CountPending(ctx context.Context, k provision.Key) (n int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -646,14 +649,15 @@ func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs
 	return states, err
 }
 
-// notListed is an SQL condition on job_escrow that selects the people who are not on the work list.
+// notListed is an SQL condition that the object of a row of job_escrow is not on the work list.
 const notListed = ` and not exists (
 	select 1
 	from job_pending p
 	where p.directory = job_escrow.directory and p.app = job_escrow.app and p.object_id = job_escrow.object_id)`
 
-// NextRetry returns when the earliest retry of a person in escrow is due, or zero if there is none.
-// People who are on the work list do not count, because the work list has its own due times.
+// NextRetry returns when the earliest retry of an object in the retry queue is due, or zero if
+// there is none. Objects that are also on the work list do not count, because the work list has due
+// times of its own.
 func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time, error) {
 	return s.firstTime(ctx, k, `
 		select min(next_at), count(*)
@@ -665,9 +669,9 @@ func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time
 			limit 1) as earliest`)
 }
 
-// firstTime returns the smallest time that the query finds in a job's rows, or zero if there are no
-// rows. Rows that are due at once have the time 0 in the database. For these, firstTime returns
-// 1970-01-01, not the zero time.
+// firstTime returns the smallest time that a query finds in a job's rows, or the zero time if it
+// finds no rows. query selects the smallest time and the number of rows. A row that is due at once
+// has the time 0 in the database; for it, firstTime returns the year 1970 and not the zero time.
 func (s Provisioning) firstTime(ctx context.Context, k provision.Key, query string, args ...any) (at time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var least sql.NullInt64
@@ -683,7 +687,7 @@ func (s Provisioning) firstTime(ctx context.Context, k provision.Key, query stri
 	return at, err
 }
 
-// PendingIDs returns all object ids on the work list, whatever their verdicts and due times.
+// PendingIDs lists the ids of all objects on the work list, with any verdict and due time.
 func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
@@ -692,7 +696,7 @@ func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string
 		order by object_id`, string(k.Directory), k.App)
 }
 
-// UnmatchedIDs lists the ids of people without a matching account.
+// UnmatchedIDs lists the ids of objects for which the engine found no account.
 func (s Provisioning) UnmatchedIDs(ctx context.Context, k provision.Key) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
@@ -728,8 +732,8 @@ func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time
 		order by object_id`, string(k.Directory), k.App, string(provision.Gone), micros(since))
 }
 
-// DueEscrowIDs lists the ids of people in escrow. If now is zero, it lists all of them. Otherwise
-// it lists those whose retry is due and who are not on the work list.
+// DueEscrowIDs lists the ids of objects in the retry queue. If now is zero, it lists all of them.
+// Otherwise it lists those whose retry is due and that are not on the work list.
 func (s Provisioning) DueEscrowIDs(ctx context.Context, k provision.Key, now time.Time) ([]string, error) {
 	if now.IsZero() {
 		return s.listIDs(ctx, `
@@ -745,8 +749,9 @@ func (s Provisioning) DueEscrowIDs(ctx context.Context, k provision.Key, now tim
 		order by object_id`, string(k.Directory), k.App, micros(now))
 }
 
-// DueLeaverIDs lists up to limit ids of people in escrow whose account could not be disabled or
-// deleted, whose retry is due, and who are not on the work list. It begins with the longest due.
+// DueLeaverIDs lists the ids of people whose account could not be disabled or deleted, whose retry
+// is due, and who are not on the work list. It lists up to limit people; those who have been due
+// for the longest time come first.
 func (s Provisioning) DueLeaverIDs(ctx context.Context, k provision.Key, now time.Time, limit int) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
@@ -756,8 +761,8 @@ func (s Provisioning) DueLeaverIDs(ctx context.Context, k provision.Key, now tim
 		limit $5`, string(k.Directory), k.App, micros(now), int(provision.Leavers), limit)
 }
 
-// TriedSince lists the ids of objects in escrow from the id first to the id last. It lists only
-// objects that were last tried after the time since, or that are on the work list for a retry.
+// TriedSince lists the ids of objects in the retry queue from the id first to the id last. It lists
+// only objects that last failed after the time since, or that are on the work list for a retry.
 func (s Provisioning) TriedSince(ctx context.Context, k provision.Key, first, last string, since time.Time) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
@@ -780,6 +785,7 @@ func (s Provisioning) LinkedIDs(ctx context.Context, k provision.Key, kind provi
 		limit $4`, string(k.Directory), k.App, after, limit, string(kind))
 }
 
+// listIDs returns the ids that a query selects.
 func (s Provisioning) listIDs(ctx context.Context, query string, args ...any) (ids []string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		ids, err = collect(ctx, tx, scanText, query, args...)

@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Holder returns the id of the object whose account has a given value of the first matching
-// attribute. It returns "" if there is none.
+// Holder returns the id of the object whose account has this value of the first matching attribute,
+// such as this user name. It returns "" if there is none.
 func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision.MatchKey) (objectID string, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
@@ -29,7 +29,8 @@ func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision
 	return objectID, err
 }
 
-// Awaited returns the matching value that an object is waiting for, or nil if it waits for none.
+// Awaited returns the matching value for which an object waits because another account has it. It
+// returns nil if the object waits for none.
 func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID string) (a *provision.Awaited, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found := provision.Awaited{}
@@ -55,9 +56,10 @@ func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID str
 	return a, err
 }
 
-// wakeWaiting records which people wait for a matching value that another account still has. It
-// puts people on the work list when their wait has ended: when the value became free, when the
-// update of the account with the value failed, or when people wait for each other in a circle.
+// wakeWaiting records which objects wait for a matching value that another account still has, as
+// the outcomes say. It makes objects due whose wait has ended: the value has become free, the
+// change of the account that has the value has failed, or objects may wait for each other in a
+// circle.
 func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) error {
 	for _, o := range outcomes {
 		if o.Awaits == nil && o.DropFail {
@@ -85,9 +87,8 @@ func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) er
 		if !o.Awaits.Fresh {
 			continue
 		}
-		// While this person was processed, the other account may have given up the value. Or the
-		// person with that account waits as well. The next evaluation finds out whether they wait
-		// for each other in a circle.
+		// Make the object due at once if no account has the value any more, or if the object whose
+		// account has it waits for a value, too. In the second case the engine looks for a circle.
 		if err := t.makeDue(ctx, `
 			select a.object_id
 			from job_awaited a
@@ -135,7 +136,7 @@ func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) er
 	return nil
 }
 
-// makeDue puts the objects that a query selects on the work list, due at once.
+// makeDue puts objects on the work list, due at once. query selects their ids as object_id.
 func (t jobTx) makeDue(ctx context.Context, query string, args ...any) error {
 	return t.exec(ctx, `
 		insert into job_pending (directory, app, object_id, why, not_before)

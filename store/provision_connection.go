@@ -8,6 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// The API and the console call a link a connection.
+
 // connectionColumns are the columns that scanConnection reads.
 const connectionColumns = "object_id, target_id, name, kind, state, how, since, updated"
 
@@ -34,9 +36,9 @@ func (s Provisioning) Connections(ctx context.Context, k provision.Key, kind pro
 	return all, err
 }
 
-// Connection returns the connection of the object with this id. If there is none, id may also be
-// the id of the account or group at the target. Connection returns provision.ErrNoConnection if
-// neither exists.
+// Connection returns the connection whose object has this id. If there is none, it returns the
+// connection whose account at the target has this id. If there is none either, it returns
+// provision.ErrNoConnection.
 func (s Provisioning) Connection(ctx context.Context, k provision.Key, id string) (c provision.Connection, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, scanConnection, `
@@ -65,8 +67,8 @@ func (s Provisioning) Connection(ctx context.Context, k provision.Key, id string
 	return c, err
 }
 
-// RecordConnection records that a person connected an object with an account, or removed that
-// connection. It also appends the event, and puts the object on the work list.
+// RecordConnection records that an administrator connected an object with an account, or removed a
+// connection. It also puts the objects in listed on the work list, and appends the event.
 func (s Provisioning) RecordConnection(ctx context.Context, f provision.Fence, o provision.Outcome, listed []provision.Listed, e event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.removeLink(ctx, o); err != nil {

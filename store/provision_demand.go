@@ -9,8 +9,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Demand puts objects on the work list for a person who waits for the outcome. It needs no lease,
-// because the outcome of an earlier turn does not change the new row.
+// Demand puts objects on the work list for somebody who provisions them on demand and waits for the
+// outcome. It needs no lease: if a process works on such an object now, it has an earlier turn, and
+// its outcome does not remove the new row.
 func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []provision.Listed, e *event.Event) error {
 	return s.change(ctx, k, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
@@ -33,8 +34,7 @@ func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []prov
 }
 
 // PendingDemanded returns the next due objects on the work list, with everything stored about them.
-// It returns only objects that were demanded, and objects for which an approved plan has an
-// operation.
+// It returns only objects that Demand or an approved plan has put on the list.
 func (s Provisioning) PendingDemanded(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
@@ -51,7 +51,8 @@ func (s Provisioning) PendingDemanded(ctx context.Context, k provision.Key, now 
 	return all, err
 }
 
-// Demanded returns the rows that the work list has for the given objects.
+// Demanded returns the rows of these objects on the work list. Objects that are not on the list are
+// left out.
 func (s Provisioning) Demanded(ctx context.Context, k provision.Key, objectIDs []string) (rows []provision.Demanded, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		for _, id := range objectIDs {
@@ -69,6 +70,7 @@ func (s Provisioning) Demanded(ctx context.Context, k provision.Key, objectIDs [
 	return rows, err
 }
 
+// scanDemanded reads a row of the query of Demanded.
 func scanDemanded(row scanner) (d provision.Demanded, err error) {
 	var lane, notBefore int64
 	err = row.Scan(&d.ObjectID, &d.Why, &lane, &notBefore, &d.Reason, &d.Verdict)

@@ -14,11 +14,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// StartDiscovery adds a discovery and makes its lease due. It returns provision.ErrChanged if
-// another discovery of the job is running.
+// StartDiscovery stores a new discovery and makes its lease due, so that a process begins to work
+// on it. It returns provision.ErrChanged if another discovery of the job is running.
 func (s Provisioning) StartDiscovery(ctx context.Context, d provision.Discovery) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		// This locks the lease, so that two discoveries do not start at once.
+		// This also locks the lease, so that no other discovery starts at the same time.
 		if err := wakeLease(ctx, tx, provision.DiscoveryKind, d.Key.String()); err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func addDiscovery(ctx context.Context, tx *sqldb.Tx, d provision.Discovery) erro
 		values ($1, $2, $3, $4, $5, $6, $7)`, string(d.Key.Directory), d.Key.App, d.ID, string(d.State), micros(d.Started), report, progress)
 }
 
-// encodeDiscovery returns the stored form of a discovery and of its progress.
+// encodeDiscovery returns a discovery and its progress as JSON.
 func encodeDiscovery(d provision.Discovery) (report, progress string, err error) {
 	r, err := json.Marshal(d)
 	if err != nil {
@@ -63,8 +63,8 @@ func encodeDiscovery(d provision.Discovery) (report, progress string, err error)
 // CancelDiscovery ends the running discovery, or returns provision.ErrChanged if none is running.
 func (s Provisioning) CancelDiscovery(ctx context.Context, k provision.Key, now time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		// Lock the lease first, as a slice does, so that the two transactions do not wait for each
-		// other.
+		// Lock the lease first. The transaction that saves a step of the discovery does so, too. In
+		// another order the two transactions could wait for each other.
 		if err := wakeLease(ctx, tx, provision.DiscoveryKind, k.String()); err != nil {
 			return err
 		}
@@ -84,7 +84,8 @@ func (s Provisioning) CancelDiscovery(ctx context.Context, k provision.Key, now 
 	})
 }
 
-// saveDiscovery saves a discovery that is running. Otherwise it returns provision.ErrChanged.
+// saveDiscovery saves a discovery if the stored one is still running. Otherwise it returns
+// provision.ErrChanged.
 func (t jobTx) saveDiscovery(ctx context.Context, d provision.Discovery) error {
 	report, progress, err := encodeDiscovery(d)
 	if err != nil {
@@ -109,7 +110,7 @@ func (s Provisioning) Discoveries(ctx context.Context, k provision.Key) (all []p
 	return all, err
 }
 
-// discoveries returns the discoveries of a job.
+// discoveries returns the discoveries of a job, newest first.
 func discoveries(ctx context.Context, tx *sqldb.Tx, k provision.Key) ([]provision.Discovery, error) {
 	return collect(ctx, tx, func(row scanner) (d provision.Discovery, err error) {
 		var report, progress string
@@ -129,7 +130,8 @@ func discoveries(ctx context.Context, tx *sqldb.Tx, k provision.Key) ([]provisio
 		order by started desc, id desc`, string(k.Directory), k.App)
 }
 
-// updateDiscovery runs fn in a transaction, under the lease of the discovery.
+// updateDiscovery runs fn in a transaction that first checks the lease of the job's discovery. It
+// returns ErrLeaseLost if another process has claimed the lease.
 func (s Provisioning) updateDiscovery(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, provision.DiscoveryKind, f.Key.String(), f.Epoch); err != nil {
@@ -139,7 +141,7 @@ func (s Provisioning) updateDiscovery(ctx context.Context, f provision.Fence, fn
 	})
 }
 
-// SaveDiscovery stores a step of a discovery together with its progress. It returns
+// SaveDiscovery saves a discovery together with what its newest step has found. It returns
 // provision.ErrChanged if the discovery is no longer running.
 func (s Provisioning) SaveDiscovery(ctx context.Context, f provision.Fence, d provision.Discovery, found provision.DiscoveredBatch) error {
 	return s.updateDiscovery(ctx, f, func(t jobTx) error {
@@ -165,7 +167,7 @@ func (s Provisioning) SaveDiscovery(ctx context.Context, f provision.Fence, d pr
 			}
 		}
 		for _, a := range found.Sorted {
-			if err := t.sortDiscovered(ctx, d.ID, a); err != nil {
+			if err := t.storeClass(ctx, d.ID, a); err != nil {
 				return err
 			}
 		}
@@ -181,7 +183,7 @@ func (s Provisioning) SaveDiscovery(ctx context.Context, f provision.Fence, d pr
 	})
 }
 
-// encodeWas returns the stored form of the previous discovery's findings, or "" for nil.
+// encodeWas returns as JSON what the previous discovery found about an account; "" for nil.
 func encodeWas(was *provision.IdentityBefore) (string, error) {
 	if was == nil {
 		return "", nil
@@ -193,8 +195,8 @@ func encodeWas(was *provision.IdentityBefore) (string, error) {
 	return string(document), nil
 }
 
-// addDiscovered stores an account that a discovery has listed. It changes nothing if the account is
-// stored already.
+// addDiscovered stores an account that the discovery id has listed. It changes nothing if the
+// account is stored already.
 func (t jobTx) addDiscovered(ctx context.Context, id string, a provision.DiscoveredAccount) error {
 	document, err := json.Marshal(a.FoundAccount)
 	if err != nil {
@@ -210,7 +212,8 @@ func (t jobTx) addDiscovered(ctx context.Context, id string, a provision.Discove
 		on conflict do nothing`, id, a.ID, string(a.Class), string(a.Change), a.SortName(), a.SearchText(), string(document), was)
 }
 
-// addMatch adds a match. If the user already matches the account, addMatch changes nothing.
+// addMatch stores that a user matches, or nearly matches, an account in the discovery id. It
+// changes nothing if that is stored already. It also counts the near matches of the account.
 func (t jobTx) addMatch(ctx context.Context, id string, m provision.DiscoveredMatch) error {
 	document, err := json.Marshal(m.IdentityMatch)
 	if err != nil {
@@ -235,8 +238,9 @@ func (t jobTx) addMatch(ctx context.Context, id string, m provision.DiscoveredMa
 		where directory = $1 and app = $2 and discovery = $3 and account = $4`, id, m.Account)
 }
 
-// sortDiscovered stores the class of an account, and how it differs from the previous discovery.
-func (t jobTx) sortDiscovered(ctx context.Context, id string, a provision.DiscoveredAccount) error {
+// storeClass stores the class of an account in the discovery id, the user who matches it, and how
+// it differs from the previous discovery.
+func (t jobTx) storeClass(ctx context.Context, id string, a provision.DiscoveredAccount) error {
 	was, err := encodeWas(a.Was)
 	if err != nil {
 		return err
@@ -248,8 +252,8 @@ func (t jobTx) sortDiscovered(ctx context.Context, id string, a provision.Discov
 		id, a.ID, string(a.Class), string(a.Change), a.ObjectID, a.Ambiguous, a.SearchText(), was)
 }
 
-// ListedBefore returns which of these accounts, or groups, the discovery has listed. connected holds
-// the id of the user or group with which an account is connected, by account.
+// ListedBefore reports which of these accounts, or groups, of the application the discovery id has
+// listed already. connected maps each of them that has a link to the id of its user or group.
 func (s Provisioning) ListedBefore(ctx context.Context, k provision.Key, kind provision.ObjectKind, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error) {
 	listed, connected = map[string]bool{}, map[string]string{}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -281,8 +285,8 @@ func (s Provisioning) ListedBefore(ctx context.Context, k provision.Key, kind pr
 	return listed, connected, err
 }
 
-// Candidates returns the accounts that have a value with one of these hashes. For each hash it
-// returns at most provision.MaxCandidates + 1 accounts.
+// Candidates returns the accounts that have a value with one of these hashes, such as the hash of
+// an email address. For each hash it returns at most provision.MaxCandidates + 1 accounts.
 func (s Provisioning) Candidates(ctx context.Context, k provision.Key, id string, hashes []int64) (all []provision.IdentityCandidate, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		seen := map[int64]bool{} // inBatches may pass a hash twice
@@ -297,7 +301,7 @@ func (s Provisioning) Candidates(ctx context.Context, k provision.Key, id string
 				if err := row.Scan(&c.Hash, &c.Near, &document); err != nil {
 					return c, err
 				}
-				return c, decodeFound(document, &c.FoundAccount)
+				return c, decodeAccount(document, &c.FoundAccount)
 			}, `
 				select k.hash, d.near, d.found
 				from (
@@ -327,15 +331,16 @@ func (s Provisioning) Candidates(ctx context.Context, k provision.Key, id string
 	return all, err
 }
 
-// decodeFound reads the stored form of an account.
-func decodeFound(document string, a *provision.FoundAccount) error {
+// decodeAccount reads an account from the JSON that addDiscovered stored.
+func decodeAccount(document string, a *provision.FoundAccount) error {
 	if err := json.Unmarshal([]byte(document), a); err != nil {
 		return fmt.Errorf("read an account of a discovery: %w", err)
 	}
 	return nil
 }
 
-// UnmatchedAccounts returns a page of the accounts that no user matches, ordered by id.
+// UnmatchedAccounts returns a page of the accounts that no user matches, ordered by id. Near
+// matches do not count.
 func (s Provisioning) UnmatchedAccounts(ctx context.Context, k provision.Key, id, after string, limit int) (page []provision.FoundAccount, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		page, err = collect(ctx, tx, func(row scanner) (a provision.FoundAccount, err error) {
@@ -343,7 +348,7 @@ func (s Provisioning) UnmatchedAccounts(ctx context.Context, k provision.Key, id
 			if err := row.Scan(&document); err != nil {
 				return a, err
 			}
-			return a, decodeFound(document, &a)
+			return a, decodeAccount(document, &a)
 		}, `
 			select d.found
 			from job_discovered d
@@ -358,8 +363,9 @@ func (s Provisioning) UnmatchedAccounts(ctx context.Context, k provision.Key, id
 	return page, err
 }
 
-// UnsortedAccounts returns a page of accounts, ordered by id, and how many accounts each of their
-// users matches.
+// UnsortedAccounts returns a page of a discovery's accounts, ordered by id, with all data that
+// decides on their classes. previous is the id of the previous discovery. accountsOf holds how many
+// accounts each user matches, for the users who match an account of the page.
 func (s Provisioning) UnsortedAccounts(ctx context.Context, k provision.Key, id, previous, after string, limit int) (page []provision.UnsortedAccount, accountsOf map[string]int, err error) {
 	accountsOf = map[string]int{}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -372,13 +378,13 @@ func (s Provisioning) UnsortedAccounts(ctx context.Context, k provision.Key, id,
 			}
 			if known {
 				var old provision.FoundAccount
-				if err := decodeFound(before, &old); err != nil {
+				if err := decodeAccount(before, &old); err != nil {
 					return a, err
 				}
 				was.UserName, was.Active = old.UserName, old.Active
 				a.Was, a.Unclear, a.Name = &was, unclear, old.DisplayName
 			}
-			return a, decodeFound(document, &a.FoundAccount)
+			return a, decodeAccount(document, &a.FoundAccount)
 		}, `
 			select d.found, d.near, p.account is not null, coalesce(p.class, ''), coalesce(p.object_id, ''), coalesce(p.ambiguous, '') <> '', coalesce(p.found, '')
 			from job_discovered d
@@ -420,8 +426,8 @@ func (s Provisioning) UnsortedAccounts(ctx context.Context, k provision.Key, id,
 	return page, accountsOf, err
 }
 
-// eachMatch calls visit for each match of these accounts. It visits the matches of an account in
-// the order of their object ids.
+// eachMatch calls visit for each match and near match of these accounts. It visits the matches of
+// an account in the order of their object ids.
 func eachMatch(ctx context.Context, tx *sqldb.Tx, k provision.Key, id string, accounts []string, visit func(provision.DiscoveredMatch)) error {
 	done := map[string]bool{}
 	return inBatches(accounts, func(batch []string) error {
@@ -451,8 +457,8 @@ func eachMatch(ctx context.Context, tx *sqldb.Tx, k provision.Key, id string, ac
 	})
 }
 
-// GoneAccounts returns a page of the accounts of the discovery previous that the discovery id does
-// not have, ordered by id.
+// GoneAccounts returns a page of the accounts that the discovery previous listed and the discovery
+// id did not list, ordered by id.
 func (s Provisioning) GoneAccounts(ctx context.Context, k provision.Key, id, previous, after string, limit int) (page []provision.DiscoveredAccount, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		page, err = collect(ctx, tx, scanDiscovered, `
@@ -485,14 +491,14 @@ func scanDiscovered(row scanner) (a provision.DiscoveredAccount, err error) {
 			return a, fmt.Errorf("read what the discovery before said: %w", err)
 		}
 	}
-	return a, decodeFound(document, &a.FoundAccount)
+	return a, decodeAccount(document, &a.FoundAccount)
 }
 
-// removedTogether is how many rows of old discoveries one transaction removes.
+// removedTogether is the largest number of rows of old discoveries that one transaction removes.
 const removedTogether = 1_000
 
-// RemoveOldDiscoveries removes some rows of discoveries that are no longer needed. It reports whether
-// nothing is left to remove.
+// RemoveOldDiscoveries removes some rows of discoveries that are no longer needed. done is true
+// when all such rows are removed.
 func (s Provisioning) RemoveOldDiscoveries(ctx context.Context, f provision.Fence) (done bool, err error) {
 	err = s.updateDiscovery(ctx, f, func(t jobTx) error {
 		all, err := discoveries(ctx, t.tx, f.Key)
@@ -536,7 +542,8 @@ func (s Provisioning) RemoveOldDiscoveries(ctx context.Context, f provision.Fenc
 	return done, err
 }
 
-// removeSome removes some rows of a discovery from a table, and returns how many.
+// removeSome removes up to removedTogether rows of the discovery id from a table, and returns how
+// many it has removed.
 func (t jobTx) removeSome(ctx context.Context, table, id string) (int64, error) {
 	result, err := t.tx.Exec(ctx, t.tx.DeleteSome(table, "directory = $1 and app = $2 and discovery = $3", "$4"), t.directory, t.app, id, removedTogether)
 	if err != nil {
@@ -546,7 +553,7 @@ func (t jobTx) removeSome(ctx context.Context, table, id string) (int64, error) 
 }
 
 // DiscoveredAccounts returns a page of the accounts of a discovery, ordered by name. next is the
-// After of the next page; "" on the last page.
+// field After of the query for the next page; "" on the last page.
 func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, id string, q provision.DiscoveredQuery) (page []provision.DiscoveredAccount, next string, err error) {
 	args := []any{string(k.Directory), k.App, id}
 	var b strings.Builder
@@ -626,7 +633,8 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 	return page, next, err
 }
 
-// eachKept calls visit for each of the accounts, or groups, that has the mark Keep.
+// eachKept calls visit for each of these accounts, or groups, that an administrator has marked as
+// Keep: it may stay at the application although no user or group of the directory matches it.
 func eachKept(ctx context.Context, tx *sqldb.Tx, k provision.Key, kind provision.ObjectKind, accounts []string, visit func(account, by string)) error {
 	return inBatches(accounts, func(batch []string) error {
 		_, err := collect(ctx, tx, func(row scanner) (account string, err error) {
@@ -643,8 +651,8 @@ func eachKept(ctx context.Context, tx *sqldb.Tx, k provision.Key, kind provision
 	})
 }
 
-// KeepAccounts marks accounts or groups, or removes their marks, and records the event if a mark
-// changed.
+// KeepAccounts marks accounts or groups as Keep, or removes these marks. It returns how many marks
+// it has added or removed, and appends the event unless there were none.
 func (s Provisioning) KeepAccounts(ctx context.Context, k provision.Key, kind provision.ObjectKind, accounts []string, keep bool, actor string, e func(changed int) event.Event) (changed int, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		changed = 0

@@ -9,7 +9,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Drawn returns the random and unique values that were generated for an object's account.
+// A drawn value is a random or unique value that was generated for one account.
+
+// Drawn returns the drawn values of an object's account.
 func (s Provisioning) Drawn(ctx context.Context, k provision.Key, objectID string) (drawn []provision.Drawn, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		drawn, err = collect(ctx, tx, func(row scanner) (provision.Drawn, error) {
@@ -28,8 +30,8 @@ func (s Provisioning) Drawn(ctx context.Context, k provision.Key, objectID strin
 	return drawn, err
 }
 
-// Drawer returns the id of the object for which a value of a target attribute was generated, or ""
-// if there is none. value must be case-folded.
+// Drawer returns the id of the object for which this value of a target attribute was generated, or
+// "" if there is none. path is the path of the attribute; value must be folded.
 func (s Provisioning) Drawer(ctx context.Context, k provision.Key, path, value string) (objectID string, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
@@ -46,7 +48,7 @@ func (s Provisioning) Drawer(ctx context.Context, k provision.Key, path, value s
 	return objectID, err
 }
 
-// putDrawn writes the generated values that a create is about to send.
+// putDrawn stores the drawn values that a create is about to send.
 func (t jobTx) putDrawn(ctx context.Context, o *provision.Op) error {
 	for _, d := range o.Drawn {
 		if err := t.exec(ctx, `

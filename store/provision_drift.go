@@ -40,8 +40,8 @@ func (s Provisioning) AddDrift(ctx context.Context, k provision.Key, id string, 
 	})
 }
 
-// checkJob returns provision.ErrNoJob if the job does not exist, for example because it was deleted
-// while its application was compared.
+// checkJob locks the job's row until the transaction ends. It returns provision.ErrNoJob if the job
+// was deleted in the meantime.
 func (t jobTx) checkJob(ctx context.Context) error {
 	var version int64
 	err := t.tx.QueryRow(ctx, `
@@ -51,9 +51,9 @@ func (t jobTx) checkJob(ctx context.Context) error {
 	return orNotFound(err, provision.ErrNoJob)
 }
 
-// EndDrift makes a comparison the last one of the job, and removes the differences of those with a
-// smaller id. If a comparison that began later has ended already, EndDrift removes the differences of
-// this one.
+// EndDrift stores a comparison that has ended as the last comparison of the job, and removes the
+// differences of earlier comparisons. If another comparison began later and has ended already, that
+// one stays the last, and EndDrift removes the differences of this one.
 func (s Provisioning) EndDrift(ctx context.Context, k provision.Key, r provision.DriftReport, e *event.Event) error {
 	document, err := json.Marshal(r)
 	if err != nil {
@@ -173,11 +173,12 @@ func driftSchedule(ctx context.Context, tx *sqldb.Tx, k provision.Key) (provisio
 	return s, nil
 }
 
-// ChangeDriftSchedule changes the schedule of a job's comparisons, makes its lease due, and records
-// the event that change returns unless it is nil.
+// ChangeDriftSchedule stores the schedule of a job's comparisons that change makes of the present
+// one, and makes the lease of the comparisons due. If change returns an event, it appends the
+// event.
 func (s Provisioning) ChangeDriftSchedule(ctx context.Context, k provision.Key, change func(*provision.DriftSchedule) (*event.Event, error)) (schedule provision.DriftSchedule, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		// This locks the lease, so that two changes do not overwrite each other.
+		// This also locks the lease, so that two changes do not overwrite each other.
 		if err := wakeLease(ctx, tx, provision.DriftKind, k.String()); err != nil {
 			return err
 		}
@@ -211,8 +212,8 @@ func (s Provisioning) ChangeDriftSchedule(ctx context.Context, k provision.Key, 
 	return schedule, err
 }
 
-// AdoptDrift stores links with other ledgers, and what is left of their differences in the last
-// comparison.
+// AdoptDrift stores the ledgers of links in which values of the target were adopted. rest holds the
+// differences of these links that are left; those that are empty are removed.
 func (s Provisioning) AdoptDrift(ctx context.Context, f provision.Fence, links []provision.Link, rest []provision.Drift, e event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, l := range links {

@@ -23,9 +23,9 @@ const (
 	firstLetter = '!'
 )
 
-// entryPhrases are the parts that many entries share. Stored entries refer to a phrase by its place
-// in this list, so add new phrases at the end, and never change or move a phrase. If two phrases
-// match at the same place, the first in the list is used.
+// entryPhrases returns the phrases that marks replace. Stored entries refer to a phrase by its
+// place in this list, so add new phrases at the end, and never change or move a phrase. If two
+// phrases match at the same place, the first in the list is used.
 func entryPhrases() []string {
 	return []string{
 		`{"name":"EntryImport","provisioningStepType":"import","status":"success","description":"Received User '`,
@@ -140,10 +140,10 @@ func entryRowOf(t jobTx, e *provision.LogEntry, objectID string) entryRow {
 	return entryRow{directory: t.directory, app: t.app, id: e.ID, objectID: objectID, cycle: e.CycleID}
 }
 
-// minColumn is the shortest column value that is worth a mark, in bytes.
+// minColumn is the length, in bytes, of the shortest column value that a mark replaces.
 const minColumn = 8
 
-// compact returns the stored form of an entry's document.
+// compact returns the stored form of an entry: its JSON document with marks.
 func (r entryRow) compact(document string) string {
 	short := shortenEntry.Replace(document)
 	for i, value := range r.columns() {
@@ -154,7 +154,7 @@ func (r entryRow) compact(document string) string {
 	return short
 }
 
-// expand returns the document of a stored entry.
+// expand returns the JSON document of an entry whose stored form is stored.
 func (r entryRow) expand(stored string) string {
 	if strings.Contains(stored, columnMark) {
 		for i, value := range r.columns() {

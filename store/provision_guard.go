@@ -11,9 +11,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// keepsVerdict is an SQL condition for an object that is already on the work list and is added
-// again. It is true if the row keeps its present verdict and cause. The placeholders are the fields
-// of provision.Keeps.
+// keepsVerdict is an SQL condition on the row of an object that is put on the work list again. It
+// is true if the row keeps its verdict and its cause. The arguments $12 to $16 are the fields of
+// provision.KeptVerdicts.
 const keepsVerdict = `(
 	($12 = 1 and job_pending.verdict = 'held')
 	or ($13 = 1 and job_pending.verdict in ('judging', 'late'))
@@ -21,12 +21,12 @@ const keepsVerdict = `(
 	or ($15 = 1 and job_pending.verdict = 'rejected')
 	or ($16 = 1 and job_pending.verdict = 'ready' and job_pending.takes = 1))`
 
-// putOnWorkList puts one object on the work list, or updates the row of an object that is already
-// there. If l.Turn is not 0, it changes a row only if the row still has that turn.
+// putOnWorkList puts one object on the work list, or updates the object's row if it has one. If
+// l.Turn is not 0, it updates the row only if the row still has that turn.
 //
-// If the new change takes no access away, the row becomes ready, unless l.Keeps keeps its verdict.
-// A row that was on hold or being judged keeps its cause: a worker may still find that the mapping
-// takes access away.
+// If the new change takes no access away, the row becomes ready, unless l.KeptVerdicts says that
+// its verdict stays. A row that becomes ready keeps its cause if it was on hold, or if it was being
+// counted and the new change has no cause: a worker may still find that the object loses access.
 func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64) error {
 	reason := l.Reason
 	if l.Verdict() == provision.Ready {
@@ -53,12 +53,12 @@ func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64)
 			origin = case when excluded.origin = '' then job_pending.origin else excluded.origin end
 		where $18 = 0 or job_pending.turn = $18`,
 		l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange),
-		string(l.Verdict()), l.Cause, boolToInt(l.Takes), boolToInt(l.Keeps.Held), boolToInt(l.Keeps.Judging), boolToInt(l.Keeps.ImportJudging),
-		boolToInt(l.Keeps.Rejected), boolToInt(l.Keeps.Free), reason, l.Turn)
+		string(l.Verdict()), l.Cause, boolToInt(l.Takes), boolToInt(l.KeptVerdicts.Held), boolToInt(l.KeptVerdicts.Judging), boolToInt(l.KeptVerdicts.ImportJudging),
+		boolToInt(l.KeptVerdicts.Rejected), boolToInt(l.KeptVerdicts.Allowed), reason, l.Turn)
 }
 
-// markCausesComplete records that these causes are complete: no more changes with these causes
-// follow. It also deletes causes that are older than a month and no longer concern any object.
+// markCausesComplete records that these causes make no more changes. It also deletes the stored
+// causes that are older than a month and that no row names.
 func (t jobTx) markCausesComplete(ctx context.Context, causes []string) error {
 	for _, cause := range causes {
 		now := t.tx.Now()
@@ -90,7 +90,7 @@ func (t jobTx) markCausesComplete(ctx context.Context, causes []string) error {
 	return nil
 }
 
-// CausesToJudge returns the causes that have rows which still need a verdict.
+// CausesToJudge returns the causes that have operations on which the guard has not decided yet.
 func (s Provisioning) CausesToJudge(ctx context.Context, k provision.Key) (all []provision.JudgedCause, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, func(row scanner) (c provision.JudgedCause, err error) {
@@ -118,9 +118,10 @@ func (s Provisioning) CausesToJudge(ctx context.Context, k provision.Key) (all [
 	return all, err
 }
 
-// Judge counts the operations of a cause that take access away and are not judged yet. If they are
-// too many, it puts them on hold. Otherwise it marks them ready. A cause is an import or a cycle.
-// If operations are now on hold and none was before, Judge appends the event that held returns.
+// Judge counts the operations of a cause that take access away and on which the guard has not
+// decided yet. If there are too many, it puts them on hold. Otherwise it marks them ready. If Judge
+// puts operations on hold and the cause had none on hold before, it appends the event that held
+// returns.
 func (s Provisioning) Judge(ctx context.Context, f provision.Fence, c provision.CauseToJudge, held func(provision.Judgement) event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		cause := c.ID
@@ -187,8 +188,8 @@ func (t jobTx) passedUnasked(ctx context.Context, cause string, since time.Time)
 	return n, err
 }
 
-// tally counts the operations of a cause that are not judged yet, and those that were put on hold
-// or let through earlier.
+// tally counts the operations of a cause on which the guard has not decided yet, and those that it
+// put on hold or let through earlier.
 func (t jobTx) tally(ctx context.Context, cause string) (j provision.Judgement, err error) {
 	a, m := &j.Accounts, &j.Members
 	var links, memberships int
@@ -218,8 +219,7 @@ func (t jobTx) tally(ctx context.Context, cause string) (j provision.Judgement, 
 	return j, nil
 }
 
-// verdictOf returns the verdict of an operation: on hold if held is true, otherwise ready to be
-// sent.
+// verdictOf returns the verdict OnHold if held is true, and Ready otherwise.
 func verdictOf(held bool) provision.Verdict {
 	if held {
 		return provision.OnHold
@@ -227,9 +227,9 @@ func verdictOf(held bool) provision.Verdict {
 	return provision.Ready
 }
 
-// changeMemberVerdicts changes the verdict of a cause's removals of group members from one verdict
-// to another. If the removals may then be sent, it puts the memberships of their groups on the work
-// list.
+// changeMemberVerdicts gives the verdict to to the removals of group members that belong to a cause
+// and have the verdict from. If the new verdict is Ready, it also puts the memberships of the
+// groups on the work list, so that the removals are sent.
 func (t jobTx) changeMemberVerdicts(ctx context.Context, cause string, from, to provision.Verdict) error {
 	if to == provision.Ready {
 		if err := t.listGroupMembers(ctx, `
@@ -250,7 +250,8 @@ func (t jobTx) changeMemberVerdicts(ctx context.Context, cause string, from, to 
 // namesPerCause is how many names HeldCauses returns as examples for each cause.
 const namesPerCause = 5
 
-// HeldCauses returns the causes that have rows with this verdict, the oldest first.
+// HeldCauses returns the causes of the operations that have this verdict, the oldest first. The
+// verdict is OnHold or Rejected.
 func (s Provisioning) HeldCauses(ctx context.Context, k provision.Key, v provision.Verdict) (all []provision.HeldCause, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = heldCauses(ctx, tx, k, v, "")
@@ -313,8 +314,8 @@ const heldOperations = `(
 	from job_member
 	where directory = $1 and app = $2 and verdict = $3 and verdict <> 'ready')`
 
-// HeldObjects returns one page of a cause's operations with this verdict. They are ordered by
-// place, which is the object id, or the group and the member.
+// HeldObjects returns one page of a cause's operations with this verdict. They are ordered by their
+// place: the object id, or for the removal of a member the ids of the group and the member.
 func (s Provisioning) HeldObjects(ctx context.Context, k provision.Key, cause string, v provision.Verdict, after string, limit int) (all []provision.HeldObject, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = heldObjects(ctx, tx, k, cause, v, after, limit)
@@ -347,9 +348,10 @@ func heldObjects(ctx context.Context, tx *sqldb.Tx, k provision.Key, cause strin
 		limit $6`, string(k.Directory), k.App, string(v), cause, after, limit, provision.MembersOf("")+"/")
 }
 
-// Decide approves or rejects the rows of a cause that are on hold. It returns
-// provision.ErrNothingHeld if there are none. It returns provision.ErrChanged if more rows were put
-// on hold since the batch that the administrator has seen.
+// Decide approves or rejects the operations of a cause that are on hold. It returns
+// provision.ErrNothingHeld if there are none. batch is the cause's batch number that the
+// administrator has seen. The number grows when operations are put on hold, and then Decide returns
+// provision.ErrChanged.
 func (s Provisioning) Decide(ctx context.Context, k provision.Key, cause string, batch int, approve bool, decided func(provision.HeldCause) event.Event) (held provision.HeldCause, err error) {
 	err = s.change(ctx, k, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}

@@ -15,7 +15,7 @@ import (
 )
 
 // addEntry adds the outcome's entry to the provisioning log. It adds nothing if there is no entry,
-// or if the entry is only counted.
+// or if o.OnlyShown is true.
 func (t jobTx) addEntry(ctx context.Context, o provision.Outcome) error {
 	e := o.Entry
 	if e == nil || o.OnlyShown {
@@ -72,8 +72,8 @@ func (s Provisioning) CountLogs(ctx context.Context, k provision.Key, q provisio
 	return n, err
 }
 
-// logQuery builds the statement for a page of the log. Values from outside are always bound. It
-// selects one row more than the page has, to show whether another page follows.
+// logQuery returns the SQL query for a page of the log, and its arguments. The query selects one
+// row more than the page has, to show whether another page follows.
 func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 	args := []any{string(k.Directory), k.App}
 	bind := func(v any) string {

@@ -13,13 +13,13 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// groupOfMembersID returns the id of the group from the id of its memberships' row on the work
-// list.
+// groupOfMembersID returns the id of a group. id is the id under which the group's memberships are
+// on the work list.
 func groupOfMembersID(id string) string { return strings.TrimSuffix(id, provision.MembersOf("")) }
 
-// markMemberships records which memberships of a group have changed and must be sent. The first turn
-// of a new row is 2. Turn 1 is for rows that come from reading the members of the group, so that the
-// engine can tell whether a membership has changed since.
+// markMemberships records which memberships of a group have changed and must be sent. A new row
+// gets the turn 2. Rows that come from reading all members of the group have the turn 1. This shows
+// the engine whether a membership has changed since it was read.
 func (t jobTx) markMemberships(ctx context.Context, l provision.Listed) error {
 	for _, m := range l.Members {
 		if err := t.exec(ctx, `
@@ -34,8 +34,8 @@ func (t jobTx) markMemberships(ctx context.Context, l provision.Listed) error {
 	return nil
 }
 
-// listGroupMembers puts the memberships of groups on the work list. The query selects the groups'
-// ids as object_id.
+// listGroupMembers puts the memberships of groups on the work list. query selects the ids of the
+// groups as object_id; args begin at $7.
 func (t jobTx) listGroupMembers(ctx context.Context, query string, args ...any) error {
 	return t.exec(ctx, `
 		insert into job_pending (directory, app, object_id, why, not_before, lane, since)
@@ -47,8 +47,8 @@ func (t jobTx) listGroupMembers(ctx context.Context, query string, args ...any) 
 		append([]any{provision.MembersOf(""), string(provision.ByChange), int(provision.Memberships), micros(t.tx.Now())}, args...)...)
 }
 
-// applyMembersChange does what the outcome's field Members asks for: it forgets the memberships of
-// a group, or has all members of the group looked at.
+// applyMembersChange does what the field Members of the outcome asks for. It forgets the
+// memberships of the group, makes the engine read all its members again, or does neither.
 func (t jobTx) applyMembersChange(ctx context.Context, o provision.Outcome) error {
 	switch o.Members {
 	case provision.ForgetMembers:
@@ -82,8 +82,8 @@ func (t jobTx) forgetMembers(ctx context.Context, group string) error {
 	return nil
 }
 
-// resendMembers forgets what was sent about the members of a group, and makes the engine read and
-// send all members again.
+// resendMembers forgets the memberships of a group, and makes the engine read all members from the
+// source again and send them.
 func (t jobTx) resendMembers(ctx context.Context, group string) error {
 	if err := t.forgetMembers(ctx, group); err != nil {
 		return err
@@ -105,13 +105,13 @@ func (t jobTx) readMembers(ctx context.Context, group, cause string) error {
 		select cast($7 as text) as object_id`, group)
 }
 
-// hasAccount is the SQL condition for links whose account exists. Only such accounts can be members
-// of a group or be referred to, for example as a manager.
+// hasAccount is the SQL condition that the account of a link exists at the target. Only then can
+// the account be a member of a group, or the manager of another account.
 var hasAccount = "state in ('" + string(provision.Active) + "', '" + string(provision.Held) + "', '" + string(provision.Disabled) + "')"
 
-// checkReference puts a person on the work list if the person refers to another person, such as a
-// manager, whose account now differs from sent. sent is the id of the account that was sent as the
-// reference; "" if none was.
+// checkReference puts the person of a link on the work list if the link's reference, such as the
+// manager, must be sent again. sent is the id of the account that was sent as the reference; "" if
+// none was. The reference must be sent again if the account of l.Refers has another id now.
 func (t jobTx) checkReference(ctx context.Context, l *provision.Link, sent string) error {
 	if l.Refers == "" {
 		return nil
@@ -124,8 +124,8 @@ func (t jobTx) checkReference(ctx context.Context, l *provision.Link, sent strin
 			where directory = $1 and app = $2 and object_id = $7 and `+hasAccount+`), '') <> $8`, l.ObjectID, l.Refers, sent)
 }
 
-// listReferences puts people on the work list so that their references are checked. The query
-// selects their ids as object_id.
+// listReferences puts people on the work list, so that the engine checks their references, such as
+// the manager. query selects the ids of the people as object_id; args begin at $6.
 func (t jobTx) listReferences(ctx context.Context, query string, args ...any) error {
 	return t.exec(ctx, `
 		insert into job_pending (directory, app, object_id, why, not_before, lane, since)
@@ -137,26 +137,27 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
 }
 
-// isMember returns the SQL condition for rows of job_member about the member whose id is the
-// argument. The index has only the last characters of the id, so that it is small.
+// isMember returns the SQL condition that a row of job_member is about a member. argument is the
+// placeholder of the member's id, such as $3. The condition also compares the last 8 characters
+// alone, because the index contains only those.
 func isMember(argument string) string {
 	return "substr(member, length(member) - 7) = substr(cast(" + argument + " as text), length(cast(" + argument + " as text)) - 7) and member = " + argument
 }
 
-// groupsWithMember is a query for the groups that have an object among their remembered members.
+// groupsWithMember is a query for the groups of which the object $7 is a remembered member.
 var groupsWithMember = `
 		select group_id as object_id
 		from job_member
 		where directory = $1 and app = $2 and ` + isMember("$7")
 
-// recheckMoved handles an object whose account was created, removed or changed. It puts the
-// memberships of the groups that contain the object, and the people who refer to the object, on the
-// work list.
+// recheckMoved calls recheckRelations for the outcome's object if its account was created, removed
+// or changed. Before that it remembers the memberships in o.MemberOf. If the object has taken over
+// the account of another object, recheckMoved calls recheckRelations for that object, too.
 func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 	if !o.AccountMoved || t.hasNoRelations {
 		return nil
 	}
-	if o.TakesAccountOf != "" { // the account may be in groups in which only its former person is
+	if o.TakesAccountOf != "" { // the account may still be a member of groups of the other person
 		if err := t.recheckRelations(ctx, o.TakesAccountOf, o.Cause, false); err != nil {
 			return err
 		}
@@ -174,9 +175,9 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 	return t.recheckRelations(ctx, o.ObjectID, o.Cause, o.SkipsGuard)
 }
 
-// recheckRelations puts the memberships of the groups that contain an object, and the people who
-// refer to the object, on the work list. Memberships without unfinished work get the cause. If
-// skipsGuard is true, the guard need not judge memberships that end.
+// recheckRelations makes the engine look again at the memberships of an object, and at the people
+// who refer to it, for example as their manager. It puts them on the work list. A membership that
+// was done gets the cause. If skipsGuard is true, the guard does not judge memberships that end.
 func (t jobTx) recheckRelations(ctx context.Context, objectID, cause string, skipsGuard bool) error {
 	if err := t.exec(ctx, `
 		update job_member
@@ -197,9 +198,9 @@ func (t jobTx) recheckRelations(ctx context.Context, objectID, cause string, ski
 		where directory = $1 and app = $2 and refers = $6 and refers <> ''`, objectID)
 }
 
-// Memberships returns up to limit memberships of a group that must be sent. If the engine is still
-// reading the group's members from the source, it returns only the position that the reading has
-// reached. If the outcome of a request is not recorded, it returns only that.
+// Memberships returns up to limit memberships of a group that must be sent. If an announced request
+// has no recorded outcome, it sets only w.Announced. If the engine is still reading the group's
+// members from the source, it sets only w.Reading, w.After and w.NoneRemembered.
 func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group string, limit int) (w provision.MembersWork, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		w = provision.MembersWork{}
@@ -255,20 +256,21 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 	return w, err
 }
 
-// membershipColumns are the columns from which scanMembership makes a Membership: columns of
-// job_member m, and of the tables that membershipLinks joins.
+// membershipColumns are the columns that scanMembership reads. m is the table job_member, and
+// membershipLinks joins l and o.
 const membershipColumns = `m.member, m.has, m.unsure, m.turn, m.cause, m.takes, m.refused, l.target_id, l.state, l.kind, l.name, coalesce(o.object_id, ''),
 	m.verdict, m.done`
 
-// membershipLinks joins two links to each row m of job_member. The first, l, is the link of the
-// member. The second, o, is the link of another object, if that object has the account that the
-// application knows as the member. $4 is the kind of users.
+// membershipLinks joins up to two links to a row m of job_member. l is the link of the member. o is
+// the link of another object to the account that the application has acknowledged as the member. $4
+// is provision.UserKind.
 const membershipLinks = `
 	left join job_link l on l.directory = m.directory and l.app = m.app and l.object_id = m.member
 	left join job_link o on m.has <> '' and o.directory = m.directory and o.app = m.app and o.kind = $4 and o.target_id = m.has and o.object_id <> m.member`
 
-// MembershipsAfter returns up to limit remembered memberships of a group, ordered by member. If
-// open is true, it returns only memberships that must be sent or that the application refused.
+// MembershipsAfter returns a page of the remembered memberships of a group, ordered by member. It
+// begins after the member after. If open is true, it returns only memberships that must be sent or
+// that the application refused.
 func (s Provisioning) MembershipsAfter(ctx context.Context, k provision.Key, group, after string, limit int, open bool) (all []provision.Membership, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanMembership, `
@@ -343,8 +345,8 @@ func scanRemembered(row scanner) (m provision.RememberedMembership, err error) {
 	return m, err
 }
 
-// CountMembers counts the memberships of a group: those that the target acknowledged, those that
-// must be sent, and those that the target refused.
+// CountMembers counts the memberships of a group that the target has acknowledged, that must be
+// sent, and that must be sent again because the target refused them.
 func (s Provisioning) CountMembers(ctx context.Context, k provision.Key, group string) (n provision.ExplainedMembers, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -355,7 +357,7 @@ func (s Provisioning) CountMembers(ctx context.Context, k provision.Key, group s
 	return n, err
 }
 
-// scanMembership reads a membership from a row of the query that uses it.
+// scanMembership reads the membershipColumns of a row.
 func scanMembership(row scanner) (provision.Membership, error) {
 	var m provision.Membership
 	var target, state, kind, name sql.NullString
@@ -373,11 +375,11 @@ func scanMembership(row scanner) (provision.Membership, error) {
 	return m, nil
 }
 
-// RecordReadMembers records one page of a group's members, as read from the source. It marks these
-// members, and all remembered members between after and upTo, so that the engine evaluates them
-// again. An empty upTo means that this was the last page. Memberships without unfinished work get
-// the cause of the reading. If the reading has a cause, rejected memberships get it too, and are
-// judged again.
+// RecordReadMembers remembers one page of a group's members, as read from the source. The page
+// contains the members after the id after, up to the id upTo; "" means that it is the last page.
+// The engine evaluates again all remembered members in this range, also those that are not on the
+// page. A membership that was done gets the cause of the reading. If there is such a cause, a
+// rejected membership gets it too, and is judged again.
 func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var cause string
@@ -404,8 +406,8 @@ func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, 
 	})
 }
 
-// moveReading records that the engine has read the group's members up to a member. An empty upTo
-// means that it has read all of them.
+// moveReading records that the engine has read the group's members up to the id upTo; "" means that
+// it has read all of them.
 func (t jobTx) moveReading(ctx context.Context, group, upTo string) error {
 	if upTo == "" {
 		return t.exec(ctx, `
@@ -418,8 +420,8 @@ func (t jobTx) moveReading(ctx context.Context, group, upTo string) error {
 		where directory = $1 and app = $2 and group_id = $3`, group, upTo)
 }
 
-// MemberLinks returns the links of objects, without their ledgers, by object id. Objects without a
-// link are left out.
+// MemberLinks returns the links of objects, by object id. The links have no ledgers. Objects
+// without a link are left out.
 func (s Provisioning) MemberLinks(ctx context.Context, k provision.Key, objectIDs []string) (links map[string]*provision.Link, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		links = make(map[string]*provision.Link, len(objectIDs))
@@ -441,9 +443,10 @@ func (s Provisioning) MemberLinks(ctx context.Context, k provision.Key, objectID
 	return links, err
 }
 
-// AnnounceMembers records, right before a request, which memberships the request changes. Until
-// Record is called with results about memberships of the group, the outcome is unknown. It is one
-// row for the whole request, because each row of a membership costs much more to write.
+// AnnounceMembers records, right before a request is sent, which memberships of a group the request
+// changes. The outcome of the request is unknown until Record stores results about the group's
+// memberships. The announcement is one row, because a write to the row of each membership would
+// take much longer.
 func (s Provisioning) AnnounceMembers(ctx context.Context, f provision.Fence, group string, changes []provision.MemberOutcome) error {
 	pairs := make([][2]string, len(changes))
 	for i, c := range changes {
@@ -462,8 +465,8 @@ func (s Provisioning) AnnounceMembers(ctx context.Context, f provision.Fence, gr
 	})
 }
 
-// endAnnouncement deletes what AnnounceMembers recorded. Announced memberships without an outcome
-// become unsure.
+// endAnnouncement deletes the announcement that AnnounceMembers stored for a group. Announced
+// memberships that are not among the outcomes become unsure.
 func (t jobTx) endAnnouncement(ctx context.Context, group string, outcomes []provision.MemberOutcome) error {
 	var text string
 	err := t.tx.QueryRow(ctx, `
@@ -503,25 +506,24 @@ func (t jobTx) endAnnouncement(ctx context.Context, group string, outcomes []pro
 	return t.dropAnnouncement(ctx, group)
 }
 
-// dropAnnouncement deletes the record of the request that was about to change a group's members.
+// dropAnnouncement deletes the announcement that AnnounceMembers stored for a group.
 func (t jobTx) dropAnnouncement(ctx context.Context, group string) error {
 	return t.exec(ctx, `
 		delete from job_member_request
 		where directory = $1 and app = $2 and group_id = $3`, group)
 }
 
-// memberHasAccount is the SQL condition that the member whose object id is in o.column1 has an
-// account.
+// memberHasAccount is the SQL condition that the object with the id o.column1 has an account.
 var memberHasAccount = `exists (
 					select 1
 					from job_link l
 					where l.directory = $1 and l.app = $2 and l.object_id = o.column1 and ` + hasAccount + `)`
 
-// recordNewMembers records one page of a group's members, as read from the source, after all of them
-// with an account were sent. No remembered members belong to that page. If an account has changed
-// since it was read, or the membership was listed meanwhile, the membership must be sent again.
-// m.Others are the members that had no account. Those that have one now, or that are on the work
-// list and may get one, are remembered too.
+// recordNewMembers records one page of a group's members, as read from the source. No member of the
+// page was remembered before. m.Outcomes are the members with an account; all of them were sent. If
+// the account has changed since, or the membership was listed in the meantime, the membership must
+// be sent again. m.Others are the members without an account. recordNewMembers remembers those of
+// them that have an account now, or that are on the work list and may get one.
 func (t jobTx) recordNewMembers(ctx context.Context, group string, m *provision.MembersRecord) error {
 	if err := inBatches(m.Outcomes, func(batch []provision.MemberOutcome) error {
 		args := []any{group}
@@ -563,8 +565,8 @@ func (t jobTx) recordNewMembers(ctx context.Context, group string, m *provision.
 	return t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: m.Entry})
 }
 
-// recordMembers writes the outcome of each membership that was sent. A membership that has changed
-// again in the meantime must still be sent. Announced memberships without an outcome become unsure.
+// recordMembers stores the outcome of each membership that was sent. A membership that has changed
+// in the meantime must still be sent. Announced memberships without an outcome become unsure.
 func (t jobTx) recordMembers(ctx context.Context, group string, m *provision.MembersRecord) error {
 	if err := t.endAnnouncement(ctx, group, m.Outcomes); err != nil {
 		return err
@@ -592,8 +594,8 @@ func (t jobTx) recordMembers(ctx context.Context, group string, m *provision.Mem
 		if o.Has != "" || o.Refused != "" || o.Open {
 			continue
 		}
-		// While the member is on the work list, a worker may be creating the account. The row stays,
-		// so that it is looked at again when the account is recorded.
+		// Keep the row while the member is on the work list: a worker may be creating the member's
+		// account. The engine looks at the row again when the account is recorded.
 		if err := t.exec(ctx, `
 				delete from job_member
 				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = done and not exists (
@@ -609,8 +611,9 @@ func (t jobTx) recordMembers(ctx context.Context, group string, m *provision.Mem
 	return t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: m.Entry})
 }
 
-// recordPlannedChanges records the results of changes that an approved plan lists. The plan's
-// approval stands for the guard's, so a membership that was changed is no longer on hold.
+// recordPlannedChanges records the results of those changes that an approved plan lists. The
+// approval of the plan counts as an approval of held operations, so a change that was sent is no
+// longer on hold.
 func (t jobTx) recordPlannedChanges(ctx context.Context, group string, outcomes []provision.MemberOutcome) error {
 	var planned []provision.PlannedMemberOutcome
 	for _, o := range outcomes {
@@ -631,8 +634,8 @@ func (t jobTx) recordPlannedChanges(ctx context.Context, group string, outcomes 
 	return t.recordPlannedMembers(ctx, planned)
 }
 
-// RememberMembers adds memberships of a group that the job does not remember yet, with nothing
-// sent.
+// RememberMembers remembers memberships of a group that must be sent. It does not change
+// memberships that the job remembers already.
 func (s Provisioning) RememberMembers(ctx context.Context, f provision.Fence, group string, members []string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.rememberMembers(ctx, group, members) })
 }
@@ -649,8 +652,9 @@ func (t jobTx) rememberMembers(ctx context.Context, group string, members []stri
 	})
 }
 
-// JudgeMembers marks removals of group members as ready, or as waiting for the guard's decision. It
-// does not change a membership that has changed again in the meantime.
+// JudgeMembers gives removals of group members the verdict Ready if they may be sent, and otherwise
+// the verdict Late: they wait until the guard decides on their cause. It skips memberships that
+// have changed in the meantime.
 func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group string, all []provision.EndingMember) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, m := range all {
@@ -670,8 +674,7 @@ func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group
 	})
 }
 
-// RetryMembers marks the memberships of a group that the application refused, so that they are sent
-// again.
+// RetryMembers makes the engine send again the memberships of a group that the application refused.
 func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		return t.exec(ctx, `
@@ -681,8 +684,8 @@ func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group
 	})
 }
 
-// MarkGroupMissed records that the application no longer has a group, or the account of a member,
-// and puts it on the work list.
+// MarkGroupMissed records that the application no longer has the account of an object. The object
+// is a group or a member of a group. MarkGroupMissed puts it on the work list.
 func (s Provisioning) MarkGroupMissed(ctx context.Context, f provision.Fence, group string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.exec(ctx, `
@@ -698,15 +701,16 @@ func (s Provisioning) MarkGroupMissed(ctx context.Context, f provision.Fence, gr
 	})
 }
 
-// MarkMembersLost records that the application has lost the members of a group. The engine then
-// reads all members from the source again, and sends them again. Memberships that must end are not
-// forgotten: the application may still have such a member, for example one that the guard holds.
+// MarkMembersLost records that the application may have lost the members of a group. The engine
+// then reads all members from the source again and sends them again. The job also remembers the
+// memberships that must end: the application may still have such a member, for example because the
+// guard holds its removal.
 func (s Provisioning) MarkMembersLost(ctx context.Context, f provision.Fence, group string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.proveMembers(ctx, group, "") })
 }
 
-// proveMembers makes the engine read all members of a group again, and send all of them again,
-// because it is not known which of them the application has.
+// proveMembers makes the engine read all members of a group from the source again and send all of
+// them. It is used if nobody knows which of them the application has.
 func (t jobTx) proveMembers(ctx context.Context, group, cause string) error {
 	if err := t.exec(ctx, `
 		update job_member

@@ -13,16 +13,16 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// StartPlan adds a plan. It removes plans of the job that have expired, and the oldest plans if the
-// job has more than provision.KeptPlans. Plans that are approved or being applied stay. It returns
-// provision.ErrChanged if another plan is being made or applied.
+// StartPlan stores a new plan. It removes the plans of the job that have expired, and the oldest
+// ones if the job has more than provision.KeptPlans, except plans that are approved or being
+// applied. It returns provision.ErrChanged if another plan of the job is being made or applied.
 func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) error {
 	if err := s.emptyOldPlans(ctx, p); err != nil {
 		return err
 	}
 	return s.change(ctx, p.Key, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
-		// Lock the job, so that two plans do not begin at once.
+		// Lock the job, so that no other plan starts at the same time.
 		if _, err := collect(ctx, tx, scanText, `
 			select mode
 			from job
@@ -66,8 +66,8 @@ func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) err
 	})
 }
 
-// oldPlans returns the plans that make room for one that is started now. all has the newest first.
-// An approved plan stays until it expires.
+// oldPlans returns the plans that are removed when another plan starts at the time now. all holds
+// the newest first. An approved plan is removed only when it has expired.
 func oldPlans(all []provision.StoredPlan, now time.Time) (old []provision.StoredPlan) {
 	for i, one := range all {
 		over := i >= provision.KeptPlans-1 && one.State != provision.PlanApproved && one.State != provision.PlanApplying
@@ -78,11 +78,12 @@ func oldPlans(all []provision.StoredPlan, now time.Time) (old []provision.Stored
 	return old
 }
 
-// plannedRowsTogether is how many rows of an old plan are removed in one transaction.
+// plannedRowsTogether is how many rows of an old plan one transaction removes.
 const plannedRowsTogether = 5_000
 
-// emptyOldPlans removes the rows of plans that make room for p, many in one transaction, so that
-// others can write in between. Such a plan is cancelled first, so that nobody applies a part of it.
+// emptyOldPlans removes the rows of the plans that StartPlan removes for p. It uses several
+// transactions, so that others can write in between. It cancels each plan first, so that nobody
+// applies a plan of which only a part is left.
 func (s Provisioning) emptyOldPlans(ctx context.Context, p provision.StoredPlan) error {
 	all, err := s.ListPlans(ctx, p.Key)
 	if err != nil {
@@ -123,7 +124,7 @@ func (s Provisioning) emptyOldPlans(ctx context.Context, p provision.StoredPlan)
 	return nil
 }
 
-// AddPlanned adds objects to a plan that is being made, and saves its report.
+// AddPlanned adds rows for objects to a plan that is being made, and saves the plan's report.
 func (s Provisioning) AddPlanned(ctx context.Context, p provision.StoredPlan, rows []provision.PlannedRow) error {
 	report, err := json.Marshal(p.Report)
 	if err != nil {
@@ -159,8 +160,8 @@ func (s Provisioning) AddPlanned(ctx context.Context, p provision.StoredPlan, ro
 
 // ChangePlan saves a plan if its stored state is one of the states in from. Otherwise it returns
 // provision.ErrChanged, or provision.ErrNoPlan if there is no such plan. If the plan is cancelled,
-// its operations that were not sent leave the work list, unless their objects were on the list for
-// another reason, too. Failed operations that were on hold are on hold again.
+// the objects whose operations were not sent leave the work list, unless there is another reason
+// for which they are on it. Failed operations get back the verdict that they had before the plan.
 func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, from []provision.PlanState, e *event.Event) error {
 	report, err := json.Marshal(p.Report)
 	if err != nil {
@@ -203,9 +204,10 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 	})
 }
 
-// keepTried keeps objects of a plan on the work list, as changed objects, if their operation was
-// tried and has to wait: what is known about their accounts may have changed. The guard must not
-// have to judge any operation of the plan.
+// keepTried keeps on the work list, as changed objects, the objects of a cancelled plan whose
+// operation was tried and was waiting for another attempt. The attempt may have changed the
+// account. It is only for plans without operations that take access away, because the guard does
+// not judge the objects.
 func (t jobTx) keepTried(ctx context.Context, plan string) error {
 	return t.exec(ctx, `
 		update job_pending
@@ -216,10 +218,11 @@ func (t jobTx) keepTried(ctx context.Context, plan string) error {
 			where o.directory = $1 and o.app = $2 and o.plan = $3 and o.outcome = 'due')`, plan)
 }
 
-// cancelPlanned removes the operations of a plan that were not sent yet from the work list. It
-// gives the operations that failed back to the guard. before is the state that the plan had.
+// cancelPlanned cancels the operations of a plan that were not sent yet, and takes their objects
+// off the work list. For the operations that failed it calls guardFailed. before is the state of
+// the plan before it was cancelled.
 func (t jobTx) cancelPlanned(ctx context.Context, plan string, before provision.PlanState) error {
-	if before == provision.PlanApplying { // operations of a later stage, which are not on the work list yet
+	if before == provision.PlanApplying { // the operations of later stages are not on the work list yet
 		if err := t.exec(ctx, `
 			update job_plan_object
 			set outcome = $4
@@ -242,10 +245,10 @@ func (t jobTx) cancelPlanned(ctx context.Context, plan string, before provision.
 	return t.guardFailed(ctx, plan)
 }
 
-// guardFailed gives the failed operations of a cancelled plan back to the guard, with the verdict
-// that they had when the plan sent them. After the cancellation, nobody has approved that they are
-// sent again. A failed object keeps its place in the retry queue. guardFailed does not change
-// objects that have changed since.
+// guardFailed gives the failed operations of a cancelled plan the verdict that they had before the
+// plan. Otherwise they would be sent again although their approval ended with the plan. A failed
+// object keeps its place in the retry queue. guardFailed does not change objects that have changed
+// since.
 func (t jobTx) guardFailed(ctx context.Context, plan string) error {
 	const failed = `job_plan_object o
 		join job_escrow e on e.directory = o.directory and e.app = o.app and e.object_id = o.object_id
@@ -260,8 +263,8 @@ func (t jobTx) guardFailed(ctx context.Context, plan string) error {
 		plan, micros(t.tx.Now()), string(provision.ByRetry), string(provision.ByChange)); err != nil {
 		return err
 	}
-	// Increase the batch, so that nobody approves these operations on a page that was shown
-	// earlier.
+	// Increase the batch number, so that nobody approves these operations on a page that does not
+	// show them yet.
 	return t.exec(ctx, `
 		update job_cause
 		set batch = batch + 1
@@ -270,9 +273,7 @@ func (t jobTx) guardFailed(ctx context.Context, plan string) error {
 			from `+failed+`)`, plan)
 }
 
-// endPlanned records the outcome of a planned operation that is not sent. If the object is on the
-// work list only because of the plan, the object leaves the list. Otherwise it stays on the list as
-// a changed object.
+// endPlanned records the outcome of a planned operation that is not sent, and calls leavePlan.
 func (t jobTx) endPlanned(ctx context.Context, objectID string, o provision.PlannedOutcome) error {
 	if err := t.leavePlan(ctx, objectID); err != nil {
 		return err
@@ -280,7 +281,8 @@ func (t jobTx) endPlanned(ctx context.Context, objectID string, o provision.Plan
 	return t.markPlanned(ctx, objectID, o)
 }
 
-// leavePlan ends the work on an object for a plan, see endPlanned.
+// leavePlan takes an object off the work list if it is there only because of a plan. Otherwise the
+// object stays on the list as a changed object.
 func (t jobTx) leavePlan(ctx context.Context, objectID string) error {
 	if err := t.exec(ctx, `
 		delete from job_pending
@@ -296,7 +298,7 @@ func (t jobTx) leavePlan(ctx context.Context, objectID string) error {
 		where directory = $1 and app = $2 and object_id = $3 and why = 'plan'`, objectID)
 }
 
-// recordPlannedMembers records what became of membership changes that a plan lists.
+// recordPlannedMembers records the outcomes of membership changes that a plan lists.
 func (t jobTx) recordPlannedMembers(ctx context.Context, all []provision.PlannedMemberOutcome) error {
 	all = slices.DeleteFunc(slices.Clone(all), func(o provision.PlannedMemberOutcome) bool { return o.Plan == "" })
 	return inBatches(all, func(batch []provision.PlannedMemberOutcome) error {
@@ -313,8 +315,9 @@ func (t jobTx) recordPlannedMembers(ctx context.Context, all []provision.Planned
 	})
 }
 
-// recordPlannedGroup records the outcome of a plan's work on the memberships of a group. The result
-// of the group's rows follows from those of their memberships.
+// recordPlannedGroup records the outcome of a plan's work on the memberships of a group. If any
+// membership in a row of the plan failed, the row failed. Otherwise, if any was left out, the row
+// was left out.
 func (t jobTx) recordPlannedGroup(ctx context.Context, o provision.Outcome) error {
 	if err := t.recordPlannedMembers(ctx, o.PlannedMembers); err != nil {
 		return err
@@ -325,8 +328,8 @@ func (t jobTx) recordPlannedGroup(ctx context.Context, o provision.Outcome) erro
 		}
 		return t.settlePending(ctx, o)
 	}
-	// Further rows of the group may have come onto the list while these were sent. Then the group
-	// stays on the list.
+	// If DemandPlanned has put further rows of the group on the work list in the meantime, the
+	// group stays on the list.
 	due, err := collect(ctx, t.tx, scanInt, `
 		select number
 		from job_plan_object
@@ -357,9 +360,9 @@ func (t jobTx) recordPlannedGroup(ctx context.Context, o provision.Outcome) erro
 	return t.putEscrow(ctx, o)
 }
 
-// markPlanned writes the outcome of an object's planned operation. For an operation that failed, it
-// keeps the guard's verdict on the object's row of the work list: the row is about to leave the
-// list.
+// markPlanned stores the outcome of an object's planned operation, if o is about a plan. If the
+// operation failed, it also copies the guard's verdict from the object's row on the work list,
+// because that row is about to be deleted.
 func (t jobTx) markPlanned(ctx context.Context, objectID string, o provision.PlannedOutcome) error {
 	if o.Plan == "" {
 		return nil
@@ -390,7 +393,7 @@ func (s Provisioning) ListPlans(ctx context.Context, k provision.Key) (all []pro
 	return all, err
 }
 
-// listPlans returns the stored plans of the job.
+// listPlans returns the plans of the job, the newest first.
 func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 	return collect(ctx, t.tx, func(row scanner) (provision.StoredPlan, error) {
 		p := provision.StoredPlan{Key: provision.Key{Directory: provision.SourceID(t.directory), App: t.app}}
@@ -418,8 +421,8 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 		order by started desc, id desc`, t.directory, t.app)
 }
 
-// shownPlanned is an SQL condition for the objects that a plan shows first: objects that the plan
-// changes, cannot change, or leaves on hold.
+// shownPlanned is an SQL condition for the objects that a plan shows unless all are asked for:
+// those that the plan changes, cannot change, or leaves on hold.
 const shownPlanned = `(result <> 'skipped' or fingerprint <> '')`
 
 // PlannedRows returns one page of a plan's objects, in the order of their numbers.
@@ -453,7 +456,7 @@ func (s Provisioning) PlannedRows(ctx context.Context, k provision.Key, plan str
 	return rows, err
 }
 
-// addMemberOutcomes adds to the members of a planned group what became of their changes.
+// addMemberOutcomes fills in the outcomes of the membership changes that a row of a plan lists.
 func addMemberOutcomes(ctx context.Context, tx *sqldb.Tx, k provision.Key, plan string, row *provision.PlannedRow) error {
 	if len(row.Added)+len(row.Removed) == 0 || row.Outcome == "" {
 		return nil
@@ -484,7 +487,7 @@ func addMemberOutcomes(ctx context.Context, tx *sqldb.Tx, k provision.Key, plan 
 	return nil
 }
 
-// PlanCounts counts the objects of a plan.
+// PlanCounts counts the objects and the membership changes of a plan by their outcomes.
 func (s Provisioning) PlanCounts(ctx context.Context, k provision.Key, plan string) (c provision.PlanCounts, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		if err := tx.QueryRow(ctx, `
@@ -513,7 +516,8 @@ func (s Provisioning) PlanCounts(ctx context.Context, k provision.Key, plan stri
 	return c, err
 }
 
-// lanesOfStage returns the lanes of the operations of a stage, from the first to the last.
+// lanesOfStage returns the first and the last lane of the operations of a plan's stage. The
+// operations on accounts and groups are applied first, then references, then memberships.
 func lanesOfStage(stage provision.PlanStage) (from, to provision.Lane) {
 	switch stage {
 	case provision.PlanReferences:
@@ -524,10 +528,10 @@ func lanesOfStage(stage provision.PlanStage) (from, to provision.Lane) {
 	return 0, provision.Groups
 }
 
-// DemandPlanned puts on the work list up to limit operations of one stage of a plan whose numbers
-// are greater than after. It returns the last number, or 0 if there were no more operations. An
-// object that is on the list already keeps its lane, cause and verdict, but now only the plan's
-// operation may be sent for it.
+// DemandPlanned puts objects of one stage of a plan on the work list: up to limit objects whose row
+// numbers are greater than after. It returns the last number, or 0 if no objects were left. An
+// object that was on the list already keeps its lane, cause and verdict, but from now on only the
+// plan's operation may be sent for it.
 func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan string, stage provision.PlanStage, after, limit int) (last int, err error) {
 	from, to := lanesOfStage(stage)
 	err = s.change(ctx, k, func(tx *sqldb.Tx) error {
@@ -585,8 +589,8 @@ func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan s
 	return last, err
 }
 
-// expectedOperation is the SQL query of ExpectedOperation. The index of the rows with references
-// serves only a query that names their lane in its text.
+// expectedOperation is the SQL query of ExpectedOperation. The lane is in the text of the query
+// because the database uses the index of the lane References only then.
 var expectedOperation = `
 	select o.plan, o.fingerprint, o.bare, p.reads, p.undo, o.planned, coalesce(f.planned, '')
 	from job_plan_object o
@@ -630,8 +634,8 @@ func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, ob
 	return x, err
 }
 
-// ExpectedMembers returns the membership changes of a group that the plan that is being applied
-// lists and that have no result yet, or nil if there is no such plan.
+// ExpectedMembers returns the planned membership changes of a group that have no result yet. It
+// returns nil if the group is not on the work list because of a plan.
 func (s Provisioning) ExpectedMembers(ctx context.Context, k provision.Key, group string) (x *provision.ExpectedMembers, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		x = nil
@@ -654,7 +658,7 @@ func (s Provisioning) ExpectedMembers(ctx context.Context, k provision.Key, grou
 		}
 		for _, row := range rows {
 			if x != nil && row.plan != x.Plan {
-				continue // two plans were applied at once, by an earlier version
+				continue // an earlier version could apply two plans at the same time
 			}
 			if x == nil {
 				x = &provision.ExpectedMembers{Plan: row.plan, Reads: row.reads != 0}
@@ -669,7 +673,7 @@ func (s Provisioning) ExpectedMembers(ctx context.Context, k provision.Key, grou
 	return x, err
 }
 
-// addExpectedMembers adds to x the changes of one row of a plan that have no result yet.
+// addExpectedMembers adds to x the membership changes of one row of a plan that have no result yet.
 func addExpectedMembers(ctx context.Context, tx *sqldb.Tx, k provision.Key, plan string, number int, planned string, x *provision.ExpectedMembers) error {
 	row := provision.PlannedRow{Number: number, Outcome: provision.PlanDue}
 	if err := json.Unmarshal([]byte(planned), &row.PlannedObject); err != nil {
@@ -690,7 +694,7 @@ func addExpectedMembers(ctx context.Context, tx *sqldb.Tx, k provision.Key, plan
 	return nil
 }
 
-// CountDemanded counts the operations of a plan that are on the work list.
+// CountDemanded counts the operations of a plan whose objects are on the work list.
 func (s Provisioning) CountDemanded(ctx context.Context, k provision.Key, plan string) (n int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -701,7 +705,7 @@ func (s Provisioning) CountDemanded(ctx context.Context, k provision.Key, plan s
 	return n, err
 }
 
-// DuePlanned counts the operations of a plan that are on the work list and could be sent now.
+// DuePlanned counts the operations of a plan whose objects are on the work list and due now.
 func (s Provisioning) DuePlanned(ctx context.Context, k provision.Key, plan string, now time.Time) (n int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `

@@ -8,8 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// A plan of 100,000 people asks for the planned operation of each. If a question read the whole plan,
-// applying the plan would take hours.
+// A plan of 100,000 people asks for the planned operation of each. If a question read the whole
+// plan, applying the plan would take hours.
 func TestAPlannedOperationIsFoundWithoutReadingItsPlan(t *testing.T) {
 	t.Parallel()
 	lines, err := store.PlanOfExpectedOperation(t.Context(), storetest.Open(t, storetest.SQLiteURL(t)))

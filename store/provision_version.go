@@ -9,9 +9,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// keepVersion stores the job's new mappings as a version, unless they are already stored. Each
-// change gives a schema a new Graph version, so the text of two changes is never equal. keepVersion
-// deletes the oldest versions if there are more than provision.KeptVersions.
+// keepVersion stores the mappings of a job as a new version, unless the same document is stored
+// already. It deletes the oldest versions if there are more than provision.KeptVersions. The
+// document contains a number that each change of the mappings replaces, so two changes never have
+// the same document.
 func keepVersion(ctx context.Context, tx *sqldb.Tx, j provision.Job, document string, e event.Event) error {
 	did, err := changesRow(ctx, tx, `
 		insert into job_mapping (directory, app, number, at, actor, words, schema_document)

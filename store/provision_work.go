@@ -29,7 +29,7 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 type jobTx struct {
 	tx             *sqldb.Tx
 	directory, app string // the key of the job
-	hasNoRelations bool   // whether no membership or reference depends on an account that moves (see isUnrelated)
+	hasNoRelations bool   // what isUnrelated has returned in this transaction
 }
 
 // exec runs a statement whose first two arguments are the job's key.
@@ -62,11 +62,11 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 		where directory = $1 and app = $2`, string(document))
 }
 
-// Import adds people to the work list. A person who is already on the list keeps the time at which
-// the wait began. Unless the person has changed in the source, the row also keeps a more urgent
-// lane. The turn of the row grows, so that the outcome of an earlier turn does not remove the row.
-// The daily check does not replace the reason of a row, and nothing replaces the reason demand or
-// plan. Import also records that the causes in ended are complete, and saves the state.
+// Import puts objects on the work list and saves the job's state. An object that is already on the
+// list keeps the time at which its wait began. Unless the object has changed in the source, it also
+// keeps a more urgent lane. Its turn grows, so that the outcome of an earlier turn does not remove
+// its row. The reason Why of a row becomes the new one, unless the new one is ByAbsence or the old
+// one is ByDemand or ByPlan. The causes in ended make no more changes.
 func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed, ended ...string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		now := micros(t.tx.Now())
@@ -106,7 +106,8 @@ func (t jobTx) linkState(ctx context.Context, objectID string) (state provision.
 	return state, err
 }
 
-// Forget deletes the rows that a restart of the job, or a change of its target, has made useless.
+// Forget deletes the stored data that what names. A job forgets its links, for example, when it is
+// connected to another target.
 func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provision.State, what provision.Forget) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var tables []string
@@ -126,7 +127,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
-		if what.Links { // rows that the guard has not decided on or keeps on hold are about accounts that the job forgets
+		if what.Links { // the guard's verdicts are about accounts that the job forgets
 			if err := t.exec(ctx, `
 				delete from job_pending
 				where directory = $1 and app = $2 and (verdict <> 'ready' or takes <> 0)`); err != nil {
@@ -137,7 +138,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	})
 }
 
-// recordIntent records that the engine is about to create an account, before the request is sent.
+// recordIntent records that the engine is about to send the create of an account.
 func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 	keys, err := json.Marshal(o.Keys)
 	if err != nil {
@@ -155,12 +156,12 @@ func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 	return t.putDrawn(ctx, o)
 }
 
-// Record writes outcomes of several people and groups. An outcome can also announce a request that
-// is about to be sent, or hold results about memberships.
+// Record stores several outcomes and the job's state. An outcome is what the work on a person or
+// group has led to, the results about a group's memberships, or a request that is about to be sent.
 func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
-		// Unlink accounts before linking any: an account may now belong to another person of the
-		// batch.
+		// Remove all links before adding any: an account may move from one of these people to
+		// another.
 		for _, o := range outcomes {
 			if err := t.removeLink(ctx, o); err != nil {
 				return err
@@ -183,8 +184,8 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 }
 
 // isUnrelated reports whether the job has no memberships and no references, and the outcomes add
-// none. Then an account that is created, removed or changed affects no other object. If no outcome
-// is about such an account, isUnrelated returns false without a query.
+// none. Then the creation, removal or change of an account affects no other object. If no account
+// was created, removed or changed, isUnrelated returns false without a query.
 func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (bool, error) {
 	moved := false
 	for _, o := range outcomes {
@@ -203,8 +204,8 @@ func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (b
 	return !related, err
 }
 
-// removeLink removes the link of the outcome's object if the outcome says so. It also removes the
-// link of the object whose account the outcome takes over.
+// removeLink removes the link of the outcome's object if o.Unlink is true. If the object takes over
+// the account of another object, removeLink removes that object's link.
 func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
 	if o.TakesAccountOf != "" {
 		if err := t.exec(ctx, `
@@ -227,13 +228,13 @@ func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
 }
 
-// recordOutcome stores what the work on one object, or on the members of one group, has led to.
+// recordOutcome stores one outcome. Record has called removeLink for it already.
 func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Intent != nil:
 		return t.recordIntent(ctx, o.Intent)
 	case o.AboutToSend:
-		return nil // saveState writes which updates are under way
+		return nil // the job's state, which Record saves, lists the requests that are being sent
 	case o.Memberships != nil && o.Memberships.IsNewPage:
 		return t.recordNewMembers(ctx, o.ObjectID, o.Memberships)
 	case o.Memberships != nil:
@@ -257,16 +258,17 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
-// isWorkOnMembers reports whether an id of the work list stands for the members of a group. The id of
-// an account that no user has may end in the same way.
+// isWorkOnMembers reports whether an id on the work list stands for the memberships of a group.
+// Such an id ends in "#members". So may the id for an account that no user has, which is another
+// kind of work.
 func isWorkOnMembers(id string) bool {
 	_, account := provision.AccountOfWork(id)
 	return !account && strings.HasSuffix(id, provision.MembersOf(""))
 }
 
-// settlePending removes a person from the work list, or gives the person a later due time. It
-// changes nothing if the person was put on the list again since the outcome's turn began. A row
-// that is on hold, and is worked on for a plan, keeps the reason for which it is on hold.
+// settlePending removes an object from the work list, or gives it a later due time. It changes
+// nothing if the object was put on the list again after the outcome's turn. A row that is not ready
+// is worked on only for a plan; it keeps the reason that the guard stored.
 func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.ObjectID == "" {
 		return nil
@@ -282,7 +284,7 @@ func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3 and ($6 = 0 or turn = $6)`, o.ObjectID, micros(o.Postpone), o.WaitReason, o.Turn)
 }
 
-// putLink stores the link of an object to its account in the application, if the outcome has one.
+// putLink stores the link of the outcome, unless the outcome has none.
 func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {
 	l := o.Link
 	if l == nil {
@@ -315,7 +317,7 @@ func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {
 	return t.checkReference(ctx, l, o.RefersTo)
 }
 
-// dropOp deletes the record that the engine is about to create an account, if the outcome says so.
+// dropOp deletes what recordIntent stored, if o.DropOp is true.
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
 	if !o.DropOp {
 		return nil
@@ -330,7 +332,8 @@ func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
 }
 
-// putEscrow puts a failed object into the retry queue, or removes it, if the outcome says so.
+// putEscrow puts the object into the retry queue if o.Escrow is set, or removes it from the queue
+// if o.DropFail is true.
 func (t jobTx) putEscrow(ctx context.Context, o provision.Outcome) error {
 	e := o.Escrow
 	switch {
@@ -350,8 +353,7 @@ func (t jobTx) putEscrow(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
-// putUnmatched records that the object has no account, or removes this record. It does nothing if
-// o.Unmatched is nil.
+// putUnmatched records whether the object has no account. It does nothing if o.Unmatched is nil.
 func (t jobTx) putUnmatched(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Unmatched == nil:

@@ -449,8 +449,8 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.uniqueNames,
 	}
 	// Set only the columns that differ: SQLite rewrites the index of every column in the set
-	// clause, even if the value stays the same. And a name that was erased from a stamp since the
-	// record was read must not come back.
+	// clause, even if the value stays the same. Also, an erasure may have removed a name from a
+	// column since old was read, and must not be undone.
 	set := func(column string, differs bool, value any) {
 		if differs {
 			args = append(args, value)
@@ -519,7 +519,8 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	return t.putDeclared(ctx, declared.String, old, next)
 }
 
-// encodeHeld encodes held changes as JSON. It returns an empty string if there are none.
+// encodeHeld encodes the changes that an administrator has to decide on as JSON. It returns "" if
+// there are none.
 func encodeHeld(held []roster.HeldChange) string {
 	if len(held) == 0 {
 		return ""

@@ -35,8 +35,8 @@ func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, l
 	return members, err
 }
 
-// membersOf reads members and, if named is set, their display names with one query. The rows have the
-// names. Only for members whose name is in no column does the query look at the resources.
+// membersOf reads members with one query. If named is set, it also reads their display names: most
+// of them are in the column display, the others are in the documents of the members.
 func membersOf(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int, named bool) ([]roster.Member, error) {
 	var page memberPage
 	dest := []any{&page.ids, &page.kind}
@@ -178,9 +178,10 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeNa
 	return doc, groups, err
 }
 
-// documentWithGroups reads a document and its groups. A row of a group has the version 0, and its
-// displayName in place of the document. Only if no column has the displayName, the row has the
-// document, and another position than 0.
+// documentWithGroups reads a document and its groups with one query, so both kinds of rows have the
+// same columns. The row of a group has the version 0. If its position is 0, it has the group's
+// displayName in the column of the document. Otherwise it has the document of the group, because
+// the displayName is in no column.
 func documentWithGroups(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, resource string) (doc roster.Document, groups []roster.Membership, err error) {
 	rows, err := tx.Query(ctx, `
 		select r.version, r.created, r.modified, r.doc, r.seq, r.active, ''
@@ -345,8 +346,8 @@ func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]sci
 	return kinds, err
 }
 
-// AddMembers copies the display names of the members. MemberKinds has locked the members, so no other
-// transaction changes their names meanwhile.
+// AddMembers copies the display names of the members. MemberKinds has locked the members, so no
+// other transaction changes their names meanwhile.
 func (t rosterTx) AddMembers(ctx context.Context, group string, members []roster.Member, at time.Time) (added []string, err error) {
 	err = inBatches(members, func(batch []roster.Member) error {
 		args := []any{string(t.site), group, micros(at)}

@@ -68,7 +68,8 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (foun
 	return found, err
 }
 
-// isCostly reports whether the query may have to read more resources than the page has.
+// isCostly reports whether the query may have to read more resources than the page has, so that
+// RunExpensive must limit it.
 func (l listing) isCostly() bool { return l.Filter != nil || l.Sort != nil && !l.byName }
 
 // list answers the query in one transaction. It uses the value rows of declared attributes if the
@@ -115,7 +116,8 @@ func documentsOf(ctx context.Context, tx *sqldb.Tx, room int, scan func(scanner)
 	return docs, false, rows.Err()
 }
 
-// hasVaryingCost reports whether the query may have to read more rows than the page has.
+// hasVaryingCost reports whether the database should plan the query for its values, because its
+// cost depends on them.
 func (l listing) hasVaryingCost() bool {
 	return l.Filter != nil && l.prefilter.sql != "" || l.Sort != nil && !l.byName
 }
@@ -270,8 +272,8 @@ func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster
 	return found, err
 }
 
-// countBuckets returns the buckets of the list in their order. It adds up the rows of a bucket itself,
-// because a database takes much longer to group them.
+// countBuckets returns the buckets of the list in their order. It adds up the rows of a bucket
+// itself, because a database takes much longer to group them.
 func (l listing) countBuckets(ctx context.Context, tx *sqldb.Tx) (all []placeBucket, err error) {
 	rows, err := tx.Query(ctx, `
 		select c.bucket, c.n

@@ -36,13 +36,13 @@ func collect[T any](ctx context.Context, tx *sqldb.Tx, scan func(row scanner) (T
 	return all, rows.Err()
 }
 
-// scanText reads a row with one text.
+// scanText reads a row with a single string.
 func scanText(row scanner) (text string, err error) {
 	err = row.Scan(&text)
 	return text, err
 }
 
-// scanInt reads a row with one number.
+// scanInt reads a row with a single integer.
 func scanInt(row scanner) (n int, err error) {
 	err = row.Scan(&n)
 	return n, err

@@ -288,7 +288,7 @@ func scanDelivery(row scanner) (d notification.WebhookDelivery, err error) {
 	return d, err
 }
 
-// deliveriesFrom is the part of a query for deliveries of one webhook, which arguments 1 to 3 name.
+// deliveriesFrom is the part of a query for the deliveries of the webhook with the key $1, $2, $3.
 const deliveriesFrom = `
 	from webhook_delivery d
 	left join directory_application a on a.directory = d.directory and a.id = d.about

@@ -32,8 +32,8 @@ func newKeptPlanJSON(p provision.StoredPlan, n provision.PlanCounts) keptPlanJSO
 	return keptPlanJSON{StoredPlan: p, SecondApproval: p.NeedsSecondApproval(), Counts: n}
 }
 
-// fillPlan completes a plan that was begun, and prints it. The error is errSomethingToDo if the plan
-// has operations.
+// fillPlan completes a plan that was begun, and prints it. The error is errSomethingToDo if the
+// plan has operations.
 func (c *command) fillPlan(ctx context.Context, s *services, h *directory.Handle, app directory.Application, p provision.StoredPlan) error {
 	done := 0
 	p, err := s.engine.FillPlan(ctx, p, func(o provision.PlannedObject) error {
@@ -56,8 +56,8 @@ func (c *command) showPlanned(o provision.PlannedObject) error {
 	return printPlannedObject(peopleWriter{c.stdout}, o)
 }
 
-// showPlan prints the summary of a plan after its objects. The error is errSomethingToDo if the plan
-// has operations.
+// showPlan prints the summary of a plan after its objects. The error is errSomethingToDo if the
+// plan has operations.
 func (c *command) showPlan(h *directory.Handle, app directory.Application, p provision.StoredPlan) (err error) {
 	if c.json {
 		err = c.printLine(struct {
@@ -220,12 +220,12 @@ something to do.`,
 	return cmd
 }
 
-// shownTogether is how many objects of a plan are read at once. Each of them may be a group with many
-// members, whose names are read, too.
+// shownTogether is how many objects of a plan printPlannedRows reads at once. It is small, because
+// an object may be a group with many members, whose names are read, too.
 const shownTogether = 20
 
-// printPlannedRows prints up to limit objects of a saved plan, page by page. It returns the number of
-// the last one, and whether there are more.
+// printPlannedRows prints up to limit objects of a saved plan. It returns the number of the last
+// object that it has printed, and whether more objects follow.
 func (c *command) printPlannedRows(ctx context.Context, s *services, p provision.StoredPlan, f provision.PlanFilter, limit int) (last int, more bool, err error) {
 	for last = f.After; ; f.After = last {
 		f.Limit = min(limit, shownTogether) + 1

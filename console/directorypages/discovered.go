@@ -474,7 +474,8 @@ func discoveredFields(kind provision.ObjectKind, accounts []string) []console.Hi
 	return fields
 }
 
-// groupsLeftOut says which groups an assignment leaves out.
+// groupsLeftOut is the end of a sentence that says why an assignment leaves out some groups of the
+// application.
 const groupsLeftOut = "are ambiguous or marked Keep, do not belong to unassigned groups of the directory, or their groups of the directory were deleted"
 
 // askAssignDiscovered asks whether to assign the users of accounts, or the groups of the directory that

@@ -270,7 +270,7 @@ func (p *Pages) newDeleteDirectoryPage(ctx context.Context, v *directoryVisit) (
 	return pg, nil
 }
 
-// refuseDeleteDirectory leads back to the settings, with the reason, if only the command line may
+// refuseDeleteDirectory redirects to the settings, with the reason, if only the command line may
 // delete the directory.
 func (p *Pages) refuseDeleteDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) (refused bool, err error) {
 	err = p.Jobs.CheckDeleteAll(r.Context(), provision.SourceID(v.Directory.ID), v.actorLabel())

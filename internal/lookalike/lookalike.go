@@ -101,7 +101,7 @@ func replaceCharacter(r rune) string {
 	return string(r)
 }
 
-// asciiReplacements has the result of replaceCharacter for the characters of most names.
+// asciiReplacements returns what replaceCharacter returns for each ASCII character.
 var asciiReplacements = sync.OnceValue(func() *[utf8.RuneSelf]string {
 	all := new([utf8.RuneSelf]string)
 	for r := range all {

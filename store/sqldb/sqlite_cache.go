@@ -9,8 +9,8 @@ import (
 )
 
 // valueCache holds the values that ReadCached has read. They are valid as long as the header of the
-// index of the write-ahead log stays the same, because each commit of any process changes it. After a
-// commit of this process that has not changed their tables, they are valid under the new header.
+// index of the write-ahead log stays the same, because each commit of any process changes it. After
+// a commit of this process that has not changed their tables, they are valid under the new header.
 type valueCache struct {
 	open func() (*sqliteConn, error) // opens the connection that keeps the index in memory
 
@@ -101,8 +101,9 @@ func (c *valueCache) beginCommit() (header logHeader, usesCache bool) {
 	return header, err == nil && header == c.header
 }
 
-// keepValues keeps the values after a transaction that began under the header before, and that has
-// not changed the values. It keeps them only if this was the one commit since then.
+// keepValues keeps the values after the commit of a transaction that has not changed them. before
+// is the header at the beginning of that transaction. If there was another commit since then,
+// keepValues does nothing.
 func (c *valueCache) keepValues(before logHeader) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,8 +131,8 @@ func (c *valueCache) close() error {
 // plainChange matches a plain insert, update or delete, and the name of its table.
 var plainChange = regexp.MustCompile(`^\s*(?:insert into|update|delete from)\s+(\w+)(?:\s|\(|$)`)
 
-// mayChange reports whether a statement may change one of the tables, or any table if there are none.
-// It is false only for a plain insert, update or delete of another table.
+// mayChange reports whether a statement may change one of the tables, or any table if there are
+// none. It is false only for a plain insert, update or delete of another table.
 func mayChange(query string, tables []string) bool {
 	match := plainChange.FindStringSubmatch(query)
 	if len(tables) == 0 || match == nil || match[1] == "or" { // "update or replace …"

@@ -8,24 +8,25 @@ import (
 	"time"
 )
 
-// loadConnections is the number of connections over which the requests of a rising load are sent. It
-// is more than the requests that a server has under way while it answers in time.
+// loadConnections is the number of connections over which the requests of a rising load are sent.
+// It is more than the requests that a server has under way while it answers in time.
 const loadConnections = 256
 
-// The steps of a rising load. The rate of each step is loadGrowth times the rate before. The load ends
-// after the second step in which too many answers come late.
+// The steps of a rising load. The rate of each step is loadGrowth times the rate before. The load
+// ends after the second step in which too many answers come late.
 const (
 	firstLoadRate = 1_000 // the requests per second of the first step
 	loadGrowth    = 1.2
 	lastLoadRate  = 100_000
 )
 
-// firstLoadNumber is one less than the number of the first user that a rising load creates. The users
-// of other parts have smaller numbers, so all user names of the load are new.
-const firstLoadNumber = 5_000_000
+// numberBeforeLoad is the number before that of the first user that a rising load creates. The
+// users of all other parts of the benchmark have smaller numbers, so all user names of the load are
+// new.
+const numberBeforeLoad = 5_000_000
 
-// lateAnswer is how long an answer may take, in milliseconds. A rate is held if 99 of 100 answers take
-// no longer.
+// lateAnswer is how long an answer may take, in milliseconds. A rate is held if 99 of 100 answers
+// take no longer.
 const lateAnswer = 50.0
 
 // loadStep has the results of one rate.
@@ -38,7 +39,8 @@ type loadStep struct {
 // isHeld reports whether 99 of 100 requests were answered in time.
 func (s loadStep) isHeld() bool { return s.times.quantile(0.99) < lateAnswer }
 
-// heldRate returns the highest rate that was held, with all lower rates. It returns 0 if there is none.
+// heldRate returns the highest rate that was held, with all lower rates. It returns 0 if there is
+// none.
 func heldRate(steps []loadStep) int {
 	held := 0
 	for _, s := range steps {
@@ -96,10 +98,10 @@ func (b *bench) runLoadStep(ctx context.Context, server *server, requests func(n
 	return step, err
 }
 
-// newMixedLoad returns a function that makes n requests: GETs by id, lookups by userName, PATCHes of
-// active and creates, a quarter each.
+// newMixedLoad returns a function that makes n requests: GETs by id, lookups by userName, PATCHes
+// of active and creates, a quarter each.
 func (s *population) newMixedLoad() (func(n int) [][]byte, error) {
-	number := firstLoadNumber
+	number := numberBeforeLoad
 	creating, err := s.createLoad("", 1, func() int { number++; return number })
 	if err != nil {
 		return nil, err

@@ -156,7 +156,9 @@ func (r *run) addRelatedWork(ctx context.Context, w *work, o *Outcome) error {
 			o.Members = ProveMembers
 		case is != "" && is != before.usableAccountID():
 			o.Members = ReadNewMembers
-		case is != "" && w.known.Why == ByCycle && !w.skipped():
+		case is != "" && (w.known.Why == ByCycle || w.known.Why == ByRetry) && !w.skipped():
+			// An initial cycle looks at all members of a group after the group. The group may have failed
+			// then, and is tried again now.
 			o.Members, o.Cause = ReadMembers, r.cycleCause()
 			if w.p.readsEveryAccount {
 				o.Members = ProveMembers
@@ -648,8 +650,15 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 		return s.succeed(changes, removing, began)
 	}
 	if isAnnounced {
+		wasNewPage := s.isNewPage
 		if err := s.recordUnsure(changes); err != nil {
 			return err
+		}
+		if wasNewPage {
+			// A member's account may have ended since the page was read. Until now, nothing was stored that
+			// would have shown that, so the memberships are read again.
+			s.waits = s.l.r.e.Now()
+			return nil
 		}
 		for i := range changes {
 			changes[i].mayHaveHappened = changes[i].mayHaveHappened || te.Sent
@@ -791,12 +800,13 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 		te = s.check(changes, removing)
 	}
 	before := target.Dialect()
-	if te == nil || te.Code != codeIncompatible || !removing || before.Removal != "" {
-		return te
+	if te == nil || te.Code != codeIncompatible || !removing || before.Removal == RemoveByFilter {
+		return te // a target that was found to need filters may remove all members in the other form
 	}
-	// The target may ignore removals in this form, so try the other form.
+	// The target may ignore removals in this form, so try the other form. If an earlier try led to the
+	// values, the answer that decided then may have been out of date.
 	other := before
-	if other.Removal = RemoveByFilter; s.l.r.removesByFilter() {
+	if other.Removal = RemoveByFilter; before.Removal == "" && s.l.r.removesByFilter() {
 		other.Removal = RemoveByValue
 	}
 	target.Speak(other)
@@ -817,7 +827,8 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 // For a removal, the account must also be active. Other memberships may have changed in another
 // way: by an earlier request whose answer was lost, or because the account was deleted or blocked.
 // If there are only such memberships, sampleOf returns all changes that may have been sent before,
-// or else the first change, and proves is false.
+// or else one change, and proves is false. That change is one whose account exists, if there is any:
+// many targets end the memberships of an account that they delete, but not of one that is blocked.
 func sampleOf(changes []memberChange, removing bool) (sample []memberChange, proves bool) {
 	for _, c := range changes {
 		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id && (!removing || c.Link.State == Active) {
@@ -828,7 +839,9 @@ func sampleOf(changes []memberChange, removing bool) (sample []memberChange, pro
 		}
 	}
 	if len(sample) == 0 {
-		sample = changes[:1]
+		exists := func(c memberChange) bool { return c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id }
+		at := max(slices.IndexFunc(changes, exists), 0)
+		sample = changes[at : at+1]
 	}
 	return sample, false
 }

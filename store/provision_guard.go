@@ -26,7 +26,9 @@ const keepsVerdict = `(
 //
 // If the new change takes no access away, the row becomes ready, unless l.KeptVerdicts says that
 // its verdict stays. A row that becomes ready keeps its cause if it was on hold, or if it was being
-// counted and the new change has no cause: a worker may still find that the object loses access.
+// counted and the new change has no cause: a worker may still find that the object loses access. A
+// group that an initial cycle has listed keeps that reason, because its members are looked at only
+// then.
 func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64) error {
 	reason := l.Reason
 	if l.Verdict() == provision.Ready {
@@ -37,7 +39,10 @@ func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64)
 		values ($1, $2, $3, $4, 0, $5, $6, $9, $10, $11, $17, $10)
 		on conflict (directory, app, object_id) do update
 		set not_before = 0, turn = job_pending.turn + 1,
-			why = case when excluded.why = $7 or job_pending.why in ('demand', 'plan') then job_pending.why else excluded.why end,
+			why = case
+				when excluded.why = $7 or job_pending.why in ('demand', 'plan') then job_pending.why
+				when job_pending.why = $19 and excluded.lane = $20 then job_pending.why
+				else excluded.why end,
 			lane = case
 				when `+keepsVerdict+` then job_pending.lane
 				when excluded.why <> $8 and job_pending.lane < excluded.lane then job_pending.lane
@@ -54,7 +59,7 @@ func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64)
 		where $18 = 0 or job_pending.turn = $18`,
 		l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange),
 		string(l.Verdict()), l.Cause, boolToInt(l.Takes), boolToInt(l.KeptVerdicts.Held), boolToInt(l.KeptVerdicts.Judging), boolToInt(l.KeptVerdicts.ImportJudging),
-		boolToInt(l.KeptVerdicts.Rejected), boolToInt(l.KeptVerdicts.Allowed), reason, l.Turn)
+		boolToInt(l.KeptVerdicts.Rejected), boolToInt(l.KeptVerdicts.Allowed), reason, l.Turn, string(provision.ByCycle), int(provision.Groups))
 }
 
 // markCausesComplete records that these causes make no more changes. It also deletes the stored

@@ -273,7 +273,8 @@ func settingsOf(job provision.Job) (jobSettings, error) {
 	}, nil
 }
 
-// exactCaseText returns the setting in the form that --exact-case accepts.
+// exactCaseText returns the target attributes whose case counts, in the form that --exact-case
+// accepts.
 func exactCaseText(s *provision.Schema, m *provision.ObjectMapping) string {
 	if exact := s.ExactCase(m); len(exact) > 0 {
 		return strings.Join(exact, ",")

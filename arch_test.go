@@ -64,7 +64,7 @@ var arrows = map[string][]string{
 	"directory/source": {"directory", "provision", "event"},
 	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair", "internal/phrase"},
 	"ssoserver":        {"saml", "oidc", "refusal", "event", "site", "signin", "internal/codeflow", "internal/web", "internal/secret", "internal/session"},
-	"graphapi":         {"refusal", "event", "operator", "directory", "provision", "provision/expr", "provision/templates", "internal/web"},
+	"graphapi":         {"refusal", "event", "notification", "operator", "directory", "provision", "provision/expr", "provision/templates", "internal/web"},
 	"oidcclient":       {"oidc", "internal/outbound"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},

@@ -136,6 +136,18 @@ func TestRulesForNamesAndExactCase(t *testing.T) {
 	if o.job(key).Nested {
 		t.Error("nested groups are not switched off")
 	}
+	b.get(acmeProvisioning).press("Save", url.Values{"rules": {"entra"}, "threshold": {"20"}}).wantStatus(http.StatusOK)
+	if job := o.job(key); job.Rules != provision.RulesEntra || job.DeleteThreshold != 20 || job.Rehire != provision.RehireAdopt {
+		t.Errorf("the rules are %q with the threshold %d", job.Rules, job.DeleteThreshold)
+	}
+	for _, wrong := range []string{"-1", "many", "10000001", ""} {
+		b.get(acmeProvisioning).press("Save", url.Values{"threshold": {wrong}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Deletion threshold must be a number")
+	}
+	b.get(acmeProvisioning).press("Save", url.Values{"rules": {"okta"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Rules must be rollcall or entra.")
+	b.get(acmeProvisioning).press("Save", url.Values{"rules": {"rollcall"}}).wantStatus(http.StatusOK)
+	if job := o.job(key); job.Rules != provision.RulesRollcall || job.DeleteThreshold != 20 {
+		t.Errorf("the rules are %q with the threshold %d", job.Rules, job.DeleteThreshold)
+	}
 	b.get(acmeUsersMapping).press("Save", url.Values{"exact:displayName": {"yes"}}).wantWords("The mapping was saved.")
 	job := o.job(key)
 	m, err := job.Schema.UserMapping()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -130,7 +131,7 @@ func (c *call) renderJob() (job, error) {
 		return job{}, err
 	}
 	out := job{
-		ID: jobID(c.Handle, c.app), TemplateID: c.h.templateOf(r.Job.Schema).id, Settings: []keyValuePair{},
+		ID: jobID(c.Handle, c.app), TemplateID: c.h.templateOf(r.Job.Schema).id, Settings: []keyValuePair{{"QuarantineTooManyDeletesThreshold", strconv.Itoa(r.Job.DeleteThreshold)}},
 		Schedule: schedule{Interval: formatDuration(c.h.Interval), State: "Active"},
 		Status: jobStatus{
 			Code: r.Code, SuccessiveFailureCount: r.State.FailedRuns, Progress: []progress{},

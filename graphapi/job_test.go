@@ -2,6 +2,7 @@ package graphapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
@@ -262,7 +264,7 @@ func TestSecretsAreWrittenAndNeverRead(t *testing.T) {
 			w := newWorld(t)
 			w.setUp(version)
 			got := w.send("GET", version, w.s()+"/secrets", "").want(http.StatusOK)
-			want := []any{map[string]any{"key": "BaseAddress", "value": nil}, map[string]any{"key": "SecretToken", "value": nil}, map[string]any{"key": "SyncAll", "value": nil}}
+			want := []any{map[string]any{"key": "BaseAddress", "value": nil}, map[string]any{"key": "SecretToken", "value": nil}, map[string]any{"key": "SyncNotificationSettings", "value": nil}, map[string]any{"key": "SyncAll", "value": nil}}
 			if diff := cmp.Diff(got.get("value"), want); diff != "" {
 				t.Error(diff)
 			}
@@ -270,7 +272,7 @@ func TestSecretsAreWrittenAndNeverRead(t *testing.T) {
 				t.Helper()
 				return w.send("PUT", version, w.s()+"/secrets", `{"value": [`+pairs+`]}`)
 			}
-			if got := w.send("PUT", version, w.s()+"/secrets", w.secrets()).want(http.StatusNoContent).Header.Get("Rollcall-Ignored"); got != "SyncNotificationSettings" {
+			if got := w.send("PUT", version, w.s()+"/secrets", w.secrets()).want(http.StatusNoContent).Header.Get("Rollcall-Ignored"); got != "" {
 				t.Errorf("got the ignored keys %q", got)
 			}
 			put(`{"key": "SyncAll", "value": "True"}`).want(http.StatusNoContent)
@@ -281,16 +283,20 @@ func TestSecretsAreWrittenAndNeverRead(t *testing.T) {
 			}
 			w.send("POST", version, w.s()+"/jobs/"+w.jobID()+"/validateCredentials", `{"useSavedCredentials": true}`).want(http.StatusNoContent)
 			for pairs, words := range map[string]string{
-				`{"key": "SyncAll", "value": "maybe"}`:                                      "SyncAll",
-				`{"key": "Nonsense", "value": "x"}`:                                         "Nonsense",
-				`{"key": "Oauth2ClientId", "value": "x"}`:                                   "Oauth2ClientId",
-				`{"key": "SkipOutOfScopeDeletions", "value": "True"}`:                       "SkipOutOfScopeDeletions",
-				`{"key": "AuthenticationType", "value": "OAuth2ClientCredentialsGrant"}`:    "AuthenticationType",
-				`{"key": "BaseAddress", "value": "https://elsewhere.example/scim"}`:         "Secret Token",
-				`{"key": "BaseAddress", "value": "ftp://x"}`:                                "",
-				`{"key": "SyncAll", "value": "true"}, {"key": "SyncAll", "value": "false"}`: "twice",
-				`{"key": "SyncNotificationSettings", "value": "{"}`:                         "JSON",
-				`{"key": "SecretToken", "value": "` + "a\\nb" + `"}`:                        "line break",
+				`{"key": "SyncAll", "value": "maybe"}`:                                                                                "SyncAll",
+				`{"key": "Nonsense", "value": "x"}`:                                                                                   "Nonsense",
+				`{"key": "Oauth2ClientId", "value": "x"}`:                                                                             "Oauth2ClientId",
+				`{"key": "SkipOutOfScopeDeletions", "value": "True"}`:                                                                 "SkipOutOfScopeDeletions",
+				`{"key": "AuthenticationType", "value": "OAuth2ClientCredentialsGrant"}`:                                              "AuthenticationType",
+				`{"key": "BaseAddress", "value": "https://elsewhere.example/scim"}`:                                                   "Secret Token",
+				`{"key": "BaseAddress", "value": "ftp://x"}`:                                                                          "",
+				`{"key": "SyncAll", "value": "true"}, {"key": "SyncAll", "value": "false"}`:                                           "twice",
+				`{"key": "SyncNotificationSettings", "value": "{"}`:                                                                   "JSON",
+				`{"key": "SyncNotificationSettings", "value": "{\"Enabled\":true}"}`:                                                  "Recipients names nobody",
+				`{"key": "SyncNotificationSettings", "value": "{\"Enabled\":true,\"Recipients\":\"it@contoso.example;nobody\"}"}`:     "\"nobody\" is not an e-mail address",
+				`{"key": "SyncNotificationSettings", "value": "{\"DeleteThresholdEnabled\":true,\"DeleteThresholdValue\":0}"}`:        "from 1",
+				`{"key": "SyncNotificationSettings", "value": "{\"DeleteThresholdEnabled\":true,\"DeleteThresholdValue\":99000000}"}`: "from 0 to 10000000",
+				`{"key": "SecretToken", "value": "` + "a\\nb" + `"}`:                                                                  "line break",
 			} {
 				put(pairs).wantError(http.StatusBadRequest, "Request_BadRequest", words)
 			}
@@ -380,6 +386,66 @@ func TestSecretsOfAnotherApplicationForgetNoLeaver(t *testing.T) {
 			}
 			if got := strings.Join(w.accounts(), " "); got != "-ada@contoso.example" {
 				t.Errorf("the accounts are %s", got)
+			}
+		})
+	}
+}
+
+// TestNotificationSettingsHaveAnEffect sends SyncNotificationSettings, and reads the recipients of
+// mail and the deletion threshold back.
+func TestNotificationSettingsHaveAnEffect(t *testing.T) {
+	t.Parallel()
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.setUp(version)
+			put := func(settings string) answer {
+				t.Helper()
+				value, err := json.Marshal(settings)
+				w.must(err)
+				return w.send("PUT", version, w.s()+"/secrets", `{"value": [{"key": "SyncNotificationSettings", "value": `+string(value)+`}]}`).want(http.StatusNoContent)
+			}
+			wantMail := func(when string, want ...string) {
+				t.Helper()
+				all, err := w.notifications.Recipients(t.Context(), string(w.contoso.Directory.ID))
+				w.must(err)
+				var got []string
+				for _, r := range all {
+					got = append(got, fmt.Sprintf("%s %s %v", r.Address, r.Application, r.Topics))
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s: recipients (-want +got):\n%s", when, diff)
+				}
+			}
+			threshold := func() string {
+				t.Helper()
+				for _, setting := range w.send("GET", version, w.s()+"/jobs/"+w.jobID(), "").want(http.StatusOK).get("synchronizationJobSettings").([]any) {
+					if pair := setting.(map[string]any); pair["name"] == "QuarantineTooManyDeletesThreshold" {
+						return pair["value"].(string)
+					}
+				}
+				return ""
+			}
+			_, err := w.notifications.Add(t.Context(), notification.NewRecipient{Directory: string(w.contoso.Directory.ID), Application: w.acme.ID, Address: "kim@contoso.example", Actor: "cli"})
+			w.must(err)
+			byHand := "kim@contoso.example " + w.acme.ID + " [quarantine held late credentials]"
+			if got := put(`{"Enabled":true,"Recipients":"it@contoso.example;ops@contoso.example","DeleteThresholdEnabled":true,"DeleteThresholdValue":25}`).Header.Get("Rollcall-Notice"); !strings.Contains(got, "by Entra's rules only") {
+				t.Errorf("notice %q", got)
+			}
+			wantMail("two", "it@contoso.example "+w.acme.ID+" [quarantine held]", byHand, "ops@contoso.example "+w.acme.ID+" [quarantine held]")
+			if got := threshold(); got != "25" {
+				t.Errorf("the threshold is %q", got)
+			}
+			put(`{"Enabled":true,"Recipients":"IT@contoso.example"}`)
+			wantMail("one", "it@contoso.example "+w.acme.ID+" [quarantine held]", byHand)
+			if got := threshold(); got != "25" {
+				t.Errorf("the threshold is %q", got)
+			}
+			put(`{"Enabled":false,"DeleteThresholdEnabled":false}`)
+			wantMail("none", byHand)
+			if got := threshold(); got != "0" {
+				t.Errorf("the threshold is %q", got)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 )
@@ -43,10 +44,12 @@ func knownSecretKeys() []string {
 // credentials holds the secrets of a request that have an effect in Rollcall. A field is nil if the
 // request does not have the secret.
 type credentials struct {
-	address *string  // the Tenant URL
-	token   *string  // the Secret Token
-	syncAll *bool    // whether the scope is everyone instead of assigned users and groups
-	ignored []string // keys that are accepted but have no effect
+	address *string // the Tenant URL
+	token   *string // the Secret Token
+	syncAll *bool   // whether the scope is everyone instead of assigned users and groups
+	// recipients are the addresses that get mail about the job; nil keeps those there are.
+	recipients *[]string
+	threshold  *int // how many accounts and groups a cycle may disable or delete; 0 means any number
 }
 
 // readSecrets reads the secrets of a request. It returns an error for a secret of a feature that
@@ -83,10 +86,9 @@ func readSecrets(pairs []secret) (c credentials, err error) {
 			}
 			c.syncAll = &all
 		case keyNotifications:
-			if value != "" && !json.Valid([]byte(value)) {
-				return c, invalid("SyncNotificationSettings is not JSON.")
+			if err := c.readNotificationSettings(value); err != nil {
+				return c, err
 			}
-			c.ignored = append(c.ignored, name)
 		case keySkipOutOfScope:
 			if strings.EqualFold(value, "true") {
 				return c, invalid("SkipOutOfScopeDeletions cannot be switched on here: users who leave the scope are disabled. Remove the mapping of active to keep them.")
@@ -102,6 +104,45 @@ func readSecrets(pairs []secret) (c credentials, err error) {
 		}
 	}
 	return c, nil
+}
+
+// readNotificationSettings reads the value of SyncNotificationSettings. It is JSON in a string, such
+// as {"Enabled":true,"Recipients":"it@contoso.example","DeleteThresholdEnabled":true,"DeleteThresholdValue":500}.
+func (c *credentials) readNotificationSettings(value string) error {
+	if value == "" {
+		return nil
+	}
+	var s struct {
+		Enabled                *bool
+		Recipients             *string
+		DeleteThresholdEnabled *bool
+		DeleteThresholdValue   *int
+	}
+	if err := json.Unmarshal([]byte(value), &s); err != nil {
+		return invalid("SyncNotificationSettings is not JSON with the members Enabled, Recipients, DeleteThresholdEnabled and DeleteThresholdValue.")
+	}
+	if s.Enabled != nil {
+		list := []string{}
+		if s.Recipients != nil {
+			list = strings.FieldsFunc(*s.Recipients, func(r rune) bool { return r == ';' || r == ',' || r == ' ' })
+		}
+		if *s.Enabled && len(list) == 0 {
+			return invalid("SyncNotificationSettings: Enabled is true, and Recipients names nobody.")
+		}
+		if !*s.Enabled {
+			list = []string{}
+		}
+		c.recipients = &list
+	}
+	switch n := s.DeleteThresholdValue; {
+	case n != nil && *n < 1:
+		return invalid("SyncNotificationSettings: DeleteThresholdValue is a number from 1. To hold no number of deletions, set DeleteThresholdEnabled to false.")
+	case s.DeleteThresholdEnabled != nil && !*s.DeleteThresholdEnabled:
+		c.threshold = new(int)
+	case n != nil:
+		c.threshold = n
+	}
+	return nil
 }
 
 // putSecrets saves the credentials and the scope of the job. Secrets that are not in the request
@@ -125,6 +166,7 @@ func (c *call) putSecrets() error {
 			s.TenantURL = *cred.address
 		}
 		s.Secret = cred.token
+		s.DeleteThreshold = cred.threshold
 		if cred.syncAll != nil {
 			s.Scope = provision.AssignedOnly
 			if *cred.syncAll {
@@ -146,14 +188,29 @@ func (c *call) putSecrets() error {
 			return err
 		}
 	}
-	if _, err = c.h.Jobs.Edit(c.r.Context(), c.key(), edit, c.actor()); err != nil {
+	if cred.recipients != nil {
+		if err := c.setRecipients(*cred.recipients); err != nil {
+			return err
+		}
+	}
+	job, err := c.h.Jobs.Edit(c.r.Context(), c.key(), edit, c.actor())
+	if err != nil {
 		return err
+	}
+	if cred.threshold != nil && job.Rules != provision.RulesEntra {
+		notice = strings.TrimSpace(notice + " The deletion threshold is saved. It has an effect by Entra's rules only; this job follows Rollcall's rules.")
 	}
 	if notice != "" {
 		c.w.Header().Set("Rollcall-Notice", notice)
 	}
-	c.reportIgnored(cred.ignored)
 	return c.answerNoContent()
+}
+
+// setRecipients makes these addresses the ones to which API keys have mail about the job sent.
+// Graph's mail is about quarantine, and about too many deletions.
+func (c *call) setRecipients(addresses []string) error {
+	topics := []notification.Topic{notification.Quarantine, notification.Held}
+	return c.h.Notifications.ReplaceOfKeys(c.r.Context(), string(c.Directory.ID), c.app.ID, addresses, topics, c.actor())
 }
 
 // leaveApplication prepares the move of the job to another application at this address. The job
@@ -198,7 +255,7 @@ func (c *call) listSecrets() error {
 		if job.HasSecret() {
 			values = append(values, secret{Key: keySecretToken})
 		}
-		values = append(values, secret{Key: keySyncAll})
+		values = append(values, secret{Key: keyNotifications}, secret{Key: keySyncAll})
 	case !isNoJob(err):
 		return err
 	}

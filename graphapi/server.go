@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 )
@@ -36,11 +37,13 @@ type Handler struct {
 	Keys        *operator.Keys
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine
-	Owner       string        // the name of this process as the owner of leases; provisioning on demand takes a lease
-	BaseURL     string        // the address of this installation, without a slash at the end
-	Interval    time.Duration // the time between cycles; 0 means Entra's 40 minutes
-	Now         func() time.Time
-	Log         *slog.Logger // may be nil
+	// Notifications holds the addresses that get mail about the jobs.
+	Notifications *notification.Notifications
+	Owner         string        // the name of this process as the owner of leases; provisioning on demand takes a lease
+	BaseURL       string        // the address of this installation, without a slash at the end
+	Interval      time.Duration // the time between cycles; 0 means Entra's 40 minutes
+	Now           func() time.Time
+	Log           *slog.Logger // may be nil
 
 	limits    limits
 	templates []template

@@ -25,6 +25,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/templates"
@@ -48,16 +49,18 @@ type world struct {
 	db          *store.DB
 	directories *directory.Directories
 	keys        *operator.Keys
-	jobs        *provision.Jobs
-	engine      *provision.Engine
-	sites       *site.Sites
-	rosters     *roster.Rosters
-	contoso     *directory.Handle
-	acme        directory.Application
-	tenantURL   string
-	token       string
-	server      *httptest.Server
-	key         string // an API key of contoso that may configure
+	// notifications holds the recipients of mail. No mail is sent.
+	notifications *notification.Notifications
+	jobs          *provision.Jobs
+	engine        *provision.Engine
+	sites         *site.Sites
+	rosters       *roster.Rosters
+	contoso       *directory.Handle
+	acme          directory.Application
+	tenantURL     string
+	token         string
+	server        *httptest.Server
+	key           string // an API key of contoso that may configure
 }
 
 func newWorld(t *testing.T) *world { return newWorldOn(t, storetest.New(t)) }
@@ -73,6 +76,7 @@ func newWorldOn(t *testing.T, db *store.DB) *world {
 	}
 	w.directories = &directory.Directories{Store: store.Directories{DB: db}, Now: w.clock, NewID: w.newID}
 	w.keys = &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: w.clock, NewID: w.newID}
+	w.notifications = &notification.Notifications{Store: store.Notifications{DB: db}, Now: w.clock, NewID: w.newID}
 	w.sites = &site.Sites{Store: store.Sites{DB: db}, Now: w.clock, NewID: w.newID}
 	w.rosters = &roster.Rosters{Store: store.Rosters{DB: db}, Now: w.clock, NewID: w.newID}
 	sources := source.Opener(w.directories.OpenByID)
@@ -112,7 +116,7 @@ func newWorldOn(t *testing.T, db *store.DB) *world {
 	w.server.Start()
 	t.Cleanup(w.server.Close)
 	api, err := graphapi.New(graphapi.Handler{
-		Directories: w.directories, Keys: w.keys, Jobs: w.jobs, Engine: w.engine, Owner: "test", BaseURL: w.server.URL, Now: w.clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Directories: w.directories, Keys: w.keys, Jobs: w.jobs, Engine: w.engine, Notifications: w.notifications, Owner: "test", BaseURL: w.server.URL, Now: w.clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	w.must(err)
 	mux := http.NewServeMux()

@@ -2,6 +2,8 @@ package notification
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"net/mail"
 	"slices"
 	"strings"
@@ -342,6 +344,43 @@ func (n *Notifications) Remove(ctx context.Context, directory, id, actor string)
 		e.Data = event.DataOf(nil, event.Changed("address", r.Address, nil), event.Changed("topics", topicNames(r.Topics), nil))
 		return e
 	})
+}
+
+// ReplaceOfKeys makes these addresses the recipients of mail about an application that API keys have
+// added. Recipients that a person or a command has added stay. New recipients get mail about the
+// given topics. It returns a refusal for an invalid address, and then changes nothing.
+func (n *Notifications) ReplaceOfKeys(ctx context.Context, directory, application string, addresses []string, topics []Topic, actor string) error {
+	wanted := map[string]string{} // the addresses by their folded form
+	for _, a := range addresses {
+		clean, err := ParseAddress(a)
+		if err != nil {
+			return err
+		}
+		wanted[strings.ToLower(clean)] = clean
+	}
+	all, err := n.Recipients(ctx, directory)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Application != application {
+			continue
+		}
+		folded := strings.ToLower(r.Address)
+		if _, stays := wanted[folded]; !stays && event.ParseActor(r.AddedBy).Kind == event.APIKey {
+			if err := n.Remove(ctx, directory, r.ID, actor); err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
+		delete(wanted, folded)
+	}
+	for _, folded := range slices.Sorted(maps.Keys(wanted)) {
+		_, err := n.Add(ctx, NewRecipient{Directory: directory, Application: application, Address: wanted[folded], Topics: topics, Actor: actor})
+		if err != nil && !errors.Is(err, ErrTaken) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Resume lets a stopped recipient get mail again, beginning with the waiting messages. It does

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -26,6 +27,8 @@ func changedSettings(before, after Job) []event.Change {
 	text("Scope", string(before.Scope), string(after.Scope))
 	text("Re-hire", string(before.Rehire), string(after.Rehire))
 	text("Swapped names", string(before.Swaps), string(after.Swaps))
+	text(fieldRules, before.Rules.Words(), after.Rules.Words())
+	text(fieldThreshold, strconv.Itoa(before.DeleteThreshold), strconv.Itoa(after.DeleteThreshold))
 	text("Nested groups", onOrOff(before.Nested), onOrOff(after.Nested))
 	text(fieldSecondApproval, onOrOff(before.SecondApproval), onOrOff(after.SecondApproval))
 	text("Provisioning Status", string(before.Status), string(after.Status))

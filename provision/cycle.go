@@ -35,6 +35,9 @@ func (r *run) workOneSlice(ctx context.Context) (next time.Time, err error) {
 	if err := r.applyRequests(ctx); err != nil {
 		return time.Time{}, err
 	}
+	if err := r.tryAfterDecision(ctx); err != nil {
+		return time.Time{}, err
+	}
 	if wait := r.pausedUntil(); !wait.IsZero() {
 		return wait, nil
 	}
@@ -200,20 +203,24 @@ func (r *run) cycleIsDue(ctx context.Context, now time.Time, forced bool) (due b
 	if forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
 		return true, time.Time{}, nil
 	}
-	changed, upTo, err := r.sourceChanged(ctx)
-	if err != nil || changed {
-		return changed, time.Time{}, err
-	}
-	if err := r.skipTo(ctx, upTo); err != nil {
-		return false, time.Time{}, err
+	if r.job.Rules != RulesEntra { // by Entra's rules, changes and failures wait for the next cycle
+		changed, upTo, err := r.sourceChanged(ctx)
+		if err != nil || changed {
+			return changed, time.Time{}, err
+		}
+		if err := r.skipTo(ctx, upTo); err != nil {
+			return false, time.Time{}, err
+		}
 	}
 	judgeable, judged, err := r.canJudgeACause(ctx)
 	if err != nil || judgeable {
 		return judgeable, time.Time{}, err
 	}
-	retry, err := r.e.Store.NextRetry(ctx, k)
-	if err != nil {
-		return false, time.Time{}, err
+	var retry time.Time
+	if r.job.Rules != RulesEntra {
+		if retry, err = r.e.Store.NextRetry(ctx, k); err != nil {
+			return false, time.Time{}, err
+		}
 	}
 	pending, err := r.nextPending(ctx, now)
 	if err != nil {
@@ -308,8 +315,10 @@ func (r *run) skipTo(ctx context.Context, upTo lookedUpTo) error {
 func (r *run) beginCycle(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
-	if q := s.Quarantine; q != nil && q.Code == codeWritesRefused {
-		s.Trial, s.Quarantine = q, nil // a single write is tried; when it works, endTrial announces the end of the quarantine
+	if q := s.Quarantine; q != nil && (q.Code == codeWritesRefused || isEntraReason(q.Code)) {
+		// If writes were refused, a single write is tried; when it works, endTrial announces the end of
+		// the quarantine. By Entra's rules, the end of the cycle decides.
+		s.Trial, s.Quarantine = q, nil
 	}
 	if s.Quarantine != nil {
 		lifted = r.event(ctx, event.ProvisioningReleased, "The connection test worked; the quarantine is lifted.")
@@ -822,6 +831,15 @@ func (r *run) endCycle(ctx context.Context) (next time.Time, err error) {
 	if s.NextCycle.Before(now) || r.groupsOn() && !s.Groups.Ready {
 		s.NextCycle = now // this cycle began before the target accepted groups, so the next one must look at them
 	}
+	te, err := r.problemAfterCycle(ctx, c)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if change := r.changeQuarantine(ctx, te); change != nil {
+		if err := r.e.Store.SaveState(ctx, r.fence, *s, change); err != nil {
+			return time.Time{}, err
+		}
+	}
 	late, err := r.lateLeaver(ctx)
 	if err != nil {
 		return time.Time{}, err
@@ -831,11 +849,28 @@ func (r *run) endCycle(ctx context.Context) (next time.Time, err error) {
 	}
 	r.e.Log.Info("cycle ended", "job", r.job.Key.String(), "cycle", c.ID, "kind", c.Kind, "read", c.Read, "created", c.Created,
 		"updated", c.Updated, "disabled", c.Disabled, "deleted", c.Deleted, "skipped", c.Skipped, "failed", c.Failed)
+	if s.Quarantine != nil {
+		return s.Quarantine.NextAttempt, nil
+	}
 	due, next, err := r.cycleIsDue(ctx, r.e.Now(), false)
 	if due {
 		next = now
 	}
 	return next, err
+}
+
+// changeQuarantine puts the job into quarantine at the end of a cycle if te is a problem. Otherwise
+// it ends a quarantine by Entra's rules. It returns the event of the change; nil if none is due.
+func (r *run) changeQuarantine(ctx context.Context, te *TargetError) *event.Event {
+	s := &r.state
+	switch {
+	case te != nil:
+		return r.enterQuarantine(ctx, te)
+	case s.Trial != nil && isEntraReason(s.Trial.Code):
+		s.Trial = nil
+		return r.event(ctx, event.ProvisioningReleased, "The quarantine is lifted.")
+	}
+	return nil
 }
 
 // lateLeaver returns an event if an account has waited too long to be closed, and no event has
@@ -879,10 +914,27 @@ func (r *run) coolDown(ctx context.Context, te *TargetError) (time.Time, error) 
 // credentials were changed (see applyRequests).
 func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error) {
 	s, now := &r.state, r.e.Now()
+	e := r.enterQuarantine(ctx, te)
+	if s.Phase == Idle {
+		s.Last = &CycleReport{ID: r.e.NewID(), Kind: r.nextCycleKind(), Started: now, Ended: now, State: Failed, Error: te.Words()}
+	}
+	if err := r.e.Store.SaveState(ctx, r.fence, *s, e); err != nil {
+		return time.Time{}, err
+	}
+	late, err := r.lateLeaver(ctx)
+	if err != nil || late == nil {
+		return s.Quarantine.NextAttempt, err
+	}
+	return s.Quarantine.NextAttempt, r.e.Store.SaveState(ctx, r.fence, *s, late)
+}
+
+// enterQuarantine puts the job into quarantine, or keeps it there after another attempt. It changes
+// only the state in memory. It returns the event to record; nil if the reason is not new.
+func (r *run) enterQuarantine(ctx context.Context, te *TargetError) (e *event.Event) {
+	s, now := &r.state, r.e.Now()
 	q := Quarantine{Since: now}
-	var e *event.Event
 	known := s.Quarantine
-	if known == nil && te.Code == codeWritesRefused {
+	if known == nil && (te.Code == codeWritesRefused || isEntraReason(te.Code)) {
 		known = s.Trial
 	}
 	if known != nil {
@@ -895,11 +947,17 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 	gaps := []time.Duration{
 		time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 	}
-	if te.Code == codeWritesRefused {
+	switch {
+	case r.job.Rules == RulesEntra:
+		gaps = entraGaps()
+	case te.Code == codeWritesRefused:
 		gaps = gaps[:3] // at most 15 minutes, because the connection works and a single write costs little
 	}
 	q.Attempts++
 	q.Reason, q.Code, q.Message, q.Status = "EncounteredQuarantineException", te.Code, te.Detail, te.Status
+	if isEntraReason(te.Code) {
+		q.Reason = te.Code
+	}
 	q.Advice, q.Evidence = te.Advice, te.Request
 	q.NextAttempt = now.Add(max(gaps[min(q.Attempts, len(gaps))-1], te.RetryAfter))
 	if now.Sub(q.Since) > maxQuarantine {
@@ -907,17 +965,7 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 		q.Advice = "Provisioning was in quarantine for four weeks and stays so until it is restarted. " + te.Advice
 	}
 	s.Quarantine, s.FailedRuns = &q, s.FailedRuns+1
-	if s.Phase == Idle {
-		s.Last = &CycleReport{ID: r.e.NewID(), Kind: r.nextCycleKind(), Started: now, Ended: now, State: Failed, Error: te.Words()}
-	}
-	if err := r.e.Store.SaveState(ctx, r.fence, *s, e); err != nil {
-		return time.Time{}, err
-	}
-	late, err := r.lateLeaver(ctx)
-	if err != nil || late == nil {
-		return q.NextAttempt, err
-	}
-	return q.NextAttempt, r.e.Store.SaveState(ctx, r.fence, *s, late)
+	return e
 }
 
 func (r *run) nextCycleKind() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -15,7 +16,10 @@ import (
 // change of settings. The operations wait until all changes of the cause are on the work list. If
 // there are more operations than the limit allows, all of them are held until an administrator
 // approves or rejects them. All other work continues. Single changes have no cause and are never
-// held.
+// held. The operations of all causes that the guard let through in the last 24 hours without asking
+// anybody count, too: a file that takes a few people every hour is a mass as well.
+//
+// By Entra's rules (see Rules), the cause of each operation is the cycle, single changes included.
 //
 // The guard counts the members that a cause removes from groups separately, against the number of
 // all memberships. If accounts of the cause are on hold, its removals of members are too.
@@ -72,6 +76,45 @@ type KeptVerdicts struct {
 	Allowed       bool // whether it keeps the verdict Ready and its permission to take access away
 }
 
+// GuardWindow is the time whose operations count together.
+const GuardWindow = 24 * time.Hour
+
+// CauseToJudge is a cause whose operations the guard judges.
+type CauseToJudge struct {
+	ID      string
+	Words   string    // a description of the cause
+	At      time.Time // when the cause is judged
+	Allowed int       // how many accounts an administrator has agreed to disable
+	Rules   Rules     // the rules of the job
+	// Threshold is how many accounts and groups a cycle may disable or delete by Entra's rules. 0
+	// means any number.
+	Threshold int
+}
+
+// PassedUnasked counts the operations that the guard let through in the last 24 hours without
+// asking anybody.
+type PassedUnasked struct {
+	Accounts    int // operations on accounts
+	Members     int // removals of members
+	Active      int // the largest number of active links when these operations were judged
+	Memberships int // the largest number of memberships when these operations were judged
+}
+
+// AddTo adds to the counted operations what decides about them besides their number: the limit by
+// the job's rules, and what the guard let through in the last 24 hours.
+func (c CauseToJudge) AddTo(j *Judgement, recent PassedUnasked) {
+	if c.Rules == RulesEntra {
+		j.Accounts.Fixed, j.Members.Fixed = c.Threshold, NoLimit
+		if c.Threshold == 0 {
+			j.Accounts.Fixed = NoLimit
+		}
+		return
+	}
+	j.Accounts.Allowed = max(j.Accounts.Allowed, c.Allowed)
+	j.Accounts.Recent, j.Accounts.Active = recent.Accounts, max(j.Accounts.Active, recent.Active)
+	j.Members.Recent, j.Members.Active = recent.Members, max(j.Members.Active, recent.Memberships)
+}
+
 // JudgedCause is a cause with rows that wait for the guard.
 type JudgedCause struct {
 	ID       string
@@ -89,6 +132,8 @@ type Judgement struct {
 // Tally counts the operations of one cause: either those on accounts or those on memberships.
 type Tally struct {
 	Count   int  // how many operations are judged now
+	Recent  int  // how many operations of other causes were let through in the last 24 hours without asking anybody
+	Fixed   int  // the limit by Entra's rules; NoLimit if there is none; 0 for Rollcall's own limit
 	Passed  int  // how many operations were let through earlier
 	OnHold  int  // how many operations are on hold from earlier
 	Allowed int  // how many operations an administrator accepted before saving the change
@@ -101,11 +146,33 @@ type Tally struct {
 func (t Tally) Total() int { return t.Count + t.Passed + t.OnHold }
 
 // judge decides whether the operations that are judged now are put on hold.
-func (t *Tally) judge() { t.Held = t.Count > 0 && t.Total() > t.limit() }
+func (t *Tally) judge() {
+	t.Held = t.Count > 0 && t.Total() > t.Allowed && t.Total()+t.Recent > t.limit()
+}
 
-// limit returns how many operations of the cause may take access away without approval. If there
-// are more, all that are judged now are put on hold.
-func (t Tally) limit() int { return max(limit(t.Active), t.Allowed) }
+// limit returns how many operations of the cause, and of the last 24 hours, may take access away
+// without approval. If there are more, all that are judged now are put on hold.
+func (t Tally) limit() int {
+	switch {
+	case t.Fixed == NoLimit:
+		return math.MaxInt
+	case t.Fixed != 0:
+		return t.Fixed
+	}
+	return max(limit(t.Active), t.Allowed)
+}
+
+// NoLimit is the value of Tally.Fixed if no number of operations is put on hold.
+const NoLimit = -1
+
+// Unasked returns how many of the operations judged now are let through without anybody having
+// agreed to them.
+func (t Tally) Unasked() int {
+	if t.Held || t.Total() <= t.Allowed {
+		return 0
+	}
+	return t.Count
+}
 
 // limit returns how many operations of one cause may take access away without approval, if no
 // administrator accepted a number. active is how many active accounts, or memberships, there are.
@@ -142,6 +209,17 @@ func (t Tally) PassedAfter() int {
 	return t.Passed + t.Count
 }
 
+// Recent returns how many operations of other causes, let through in the last 24 hours, are the
+// reason why operations are on hold. It returns 0 if those of the cause are too many by themselves.
+func (j Judgement) Recent() (n int) {
+	for _, t := range []Tally{j.Accounts, j.Members} {
+		if t.Held && t.Total() <= t.limit() {
+			n += t.Recent
+		}
+	}
+	return n
+}
+
 // words says in sentences how many operations are on hold after the judgement.
 func (j Judgement) words() string {
 	var parts []string
@@ -150,6 +228,9 @@ func (j Judgement) words() string {
 	}
 	if n := j.Members.OnHoldAfter(); n > 0 {
 		parts = append(parts, fmt.Sprintf("%s on hold, of %d memberships.", countOf(n, "removal of a member is", "removals of members are"), j.Members.Active))
+	}
+	if n := j.Recent(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d of other causes were let through in the last 24 hours.", n))
 	}
 	return strings.Join(parts, " ")
 }
@@ -162,7 +243,7 @@ func (r *run) fillGuardFields(l *Listed, o *Object, from Origin) {
 		l.Cause = r.cycleCause()
 		l.KeptVerdicts = KeptVerdicts{Held: true, ImportJudging: true, Allowed: true}
 	case ByChange:
-		l.Cause = from.Cause
+		l.Cause = r.causeOf(from)
 		l.KeptVerdicts = KeptVerdicts{Held: true, Judging: from.Cause == "", Allowed: true}
 		if from.RemovesAccess {
 			l.KeptVerdicts = KeptVerdicts{}
@@ -222,6 +303,14 @@ func (r *run) whyLeaves(o *Object) string {
 	return "not in the scoping filters: " + strings.Join(failed, ", ")
 }
 
+// causeOf returns the id of the cause of a change. By Entra's rules, it is always the cycle.
+func (r *run) causeOf(from Origin) string {
+	if r.job.Rules == RulesEntra {
+		return r.cycleCause()
+	}
+	return from.Cause
+}
+
 // cycleCause returns the id of the current cycle as a cause.
 func (r *run) cycleCause() string {
 	r.mu.Lock()
@@ -269,7 +358,7 @@ func (l *pipeline) rowForGuard(ctx context.Context, w *work) (*Listed, error) {
 	}
 	switch {
 	case listed.Cause != "":
-	case l.r.failedBefore(w.known.Pending):
+	case l.r.failedBefore(w.known.Pending), l.r.job.Rules == RulesEntra:
 		listed.Cause = l.r.cycleCause()
 	default:
 		// The change may belong to a cause that is not imported yet. Importing the cause lists the
@@ -369,7 +458,8 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 			return did, err
 		}
 		held := r.event(ctx, event.ProvisioningHeld, "")
-		if err := r.e.Store.Judge(ctx, r.fence, c.ID, words, r.confirmedDisables(c.ID), func(j Judgement) event.Event {
+		cause := CauseToJudge{ID: c.ID, Words: words, At: r.e.Now(), Allowed: r.confirmedDisables(c.ID), Rules: r.job.Rules, Threshold: r.job.DeleteThreshold}
+		if err := r.e.Store.Judge(ctx, r.fence, cause, func(j Judgement) event.Event {
 			e := *held
 			e.Text += fmt.Sprintf("%s Cause: %s.", j.words(), words)
 			e.Data = event.DataOf(event.Held{Cause: c.ID, Count: j.Accounts.OnHoldAfter() + j.Members.OnHoldAfter()})
@@ -391,7 +481,8 @@ func (r *run) causeIsComplete(ctx context.Context, c JudgedCause) (done bool, ag
 	if strings.HasPrefix(c.ID, cycleCause) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return r.state.Ready && !r.state.Phase.initial(), time.Time{}, nil
+		importing := r.state.Phase.initial() || r.state.Phase == Changes && c.ID == cycleCause+r.state.Cycle.ID
+		return r.state.Ready && !importing, time.Time{}, nil
 	}
 	if r.hasMoreChanges || r.phase() == Changes {
 		return false, time.Time{}, nil // the rest of the import, and its end, may be among these changes

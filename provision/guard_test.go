@@ -634,3 +634,176 @@ func TestTheGuardStopsAt500(t *testing.T) {
 		t.Errorf("on hold are %d of %d", h.Count, h.Links)
 	}
 }
+
+// TestTheGuardCountsTheOperationsOfADayTogether imports files that each block fewer people than the
+// limit.
+func TestTheGuardCountsTheOperationsOfADayTogether(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := newGuarded(t, db, 100)
+		g.importRows(blocking(0, 9), directory.ImportOptions{})
+		g.cycle()
+		g.wantActive("after 9 of 100", 91)
+		g.clock.advance(12 * time.Hour)
+		g.importRows(blocking(0, 18), directory.ImportOptions{})
+		g.wantPlanned("the second file of the day", 0, 9)
+		g.cycle()
+		g.wantActive("after the second file of the day", 91)
+		held := g.held()
+		if held.Count != 9 || held.Recent != 9 || !strings.Contains(held.Extent(" of"), "9 operations of 100 active accounts, after 9 of other causes in 24 hours") {
+			t.Errorf("held: %s", held.Extent(" of"))
+		}
+		if got := g.events(event.ProvisioningHeld); len(got) != 1 || !strings.Contains(got[0], "9 of other causes were let through in the last 24 hours.") {
+			t.Errorf("events: %q", got)
+		}
+		_, err := g.jobs.Approve(t.Context(), g.key, held.ID, held.Batch, "cli")
+		g.must(err)
+		g.cycle()
+		g.wantActive("after the approval", 82)
+
+		// Single changes are never held, and do not count. What somebody approved does not count, and what
+		// happened more than a day ago does not either.
+		for i := 18; i < 30; i++ {
+			g.block(t.Context(), g.ids[i])
+		}
+		g.cycle()
+		g.wantActive("after twelve single changes", 70)
+		g.clock.advance(13 * time.Hour)
+		g.importRows(blocking(0, 37), directory.ImportOptions{})
+		g.cycle()
+		g.wantActive("after a file on the next day", 63)
+		g.nothingHeld("after a file on the next day")
+	})
+}
+
+// withRules makes the job follow Entra's rules with this threshold.
+func withRules(threshold int) option {
+	return func(s *provision.Settings, _ *provision.FlowTypes) {
+		s.Rules, s.DeleteThreshold = provision.RulesEntra, &threshold
+	}
+}
+
+// TestEntrasRules blocks people at an application whose job follows Entra's rules.
+func TestEntrasRules(t *testing.T) {
+	t.Parallel()
+	t.Run("changes_wait_for_the_next_cycle", func(t *testing.T) {
+		t.Parallel()
+		storetest.Each(t, func(t *testing.T, db *store.DB) {
+			g := newGuarded(t, db, 20, withRules(5))
+			g.rest()
+			g.clock.advance(10 * time.Minute)
+			g.block(t.Context(), g.ids[0])
+			g.rest()
+			g.wantActive("ten minutes after a cycle", 20)
+			g.clock.advance(31 * time.Minute)
+			g.rest()
+			g.wantActive("after the next cycle", 19)
+		})
+	})
+	t.Run("a_cycle_above_the_threshold_is_a_quarantine", func(t *testing.T) {
+		t.Parallel()
+		storetest.Each(t, func(t *testing.T, db *store.DB) {
+			g := newGuarded(t, db, 100, withRules(5))
+			g.rest()
+			g.importRows(blocking(0, 3), directory.ImportOptions{})
+			for i := 3; i < 6; i++ { // single changes count, too
+				g.block(t.Context(), g.ids[i])
+			}
+			g.importRows(func(i int, values map[string]string) bool {
+				if i == 99 {
+					values["displayName"] = "Changed"
+				}
+				return blocking(0, 6)(i, values)
+			}, directory.ImportOptions{})
+			g.clock.advance(41 * time.Minute)
+			g.wantPlanned("before the cycle", 0, 6)
+			g.rest()
+			g.wantActive("after six of five", 100)
+			if got := g.app.user("user099@contoso.example").String("displayName"); got != "Changed" {
+				t.Errorf("the other change was not sent: %q", got)
+			}
+			q := g.report().State.Quarantine
+			if q == nil || q.Reason != "TooManyDeletes" || q.Code != "TooManyDeletes" || !q.NextAttempt.Equal(q.Since.Add(6*time.Hour)) || g.report().Code != provision.Quarantined {
+				t.Fatalf("quarantine: %+v", q)
+			}
+			if got := g.events(event.ProvisioningQuarantined); len(got) != 1 || !strings.Contains(got[0], "6 operations that disable or delete are on hold") {
+				t.Errorf("events: %q", got)
+			}
+
+			// Nothing is sent in quarantine. The next attempt is after six hours, then after twelve.
+			g.block(t.Context(), g.ids[50])
+			g.clock.advance(time.Hour)
+			g.rest()
+			g.wantActive("in quarantine", 100)
+			g.clock.advance(5 * time.Hour)
+			g.rest()
+			g.wantActive("after the second attempt", 99) // one more leaver belongs to the next cycle, and is below the threshold
+			second := g.report().State.Quarantine
+			if second == nil || second.Attempts != 2 || !second.Since.Equal(q.Since) || second.NextAttempt.Before(g.clock.now().Add(11*time.Hour)) || len(g.events(event.ProvisioningQuarantined)) != 1 {
+				t.Fatalf("second attempt: %+v, %q", second, g.events(event.ProvisioningQuarantined))
+			}
+
+			held := g.held()
+			_, err := g.jobs.Approve(t.Context(), g.key, held.ID, held.Batch, "cli")
+			g.must(err)
+			g.rest()
+			g.wantActive("after the approval", 93)
+			if r := g.report(); r.State.Quarantine != nil || len(g.events(event.ProvisioningReleased)) != 1 {
+				t.Errorf("quarantine: %+v, %q", r.State.Quarantine, g.events(event.ProvisioningReleased))
+			}
+		})
+	})
+	t.Run("at_the_threshold_nothing_is_held_however_many_of_all_they_are", func(t *testing.T) {
+		t.Parallel()
+		for _, threshold := range []int{20, 0} {
+			g := newGuarded(t, storetest.New(t), 40, withRules(threshold))
+			g.importRows(blocking(0, 20), directory.ImportOptions{})
+			g.clock.advance(41 * time.Minute)
+			g.rest()
+			g.wantActive(fmt.Sprintf("threshold %d", threshold), 20)
+			g.nothingHeld("at the threshold")
+		}
+	})
+	t.Run("back_to_Rollcalls_rules", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 40, withRules(5))
+		g.importRows(blocking(0, 6), directory.ImportOptions{})
+		g.clock.advance(41 * time.Minute)
+		g.rest()
+		if g.report().State.Quarantine == nil {
+			t.Fatal("the job is not in quarantine")
+		}
+		_, err := g.jobs.Edit(t.Context(), g.key, func(s *provision.Settings) { s.Rules = provision.RulesRollcall }, "cli")
+		g.must(err)
+		g.block(t.Context(), g.ids[20])
+		g.rest()
+		g.wantActive("by Rollcall's rules", 39)
+		if g.report().State.Quarantine != nil || g.held().Count != 6 {
+			t.Errorf("%+v, %+v", g.report().State.Quarantine, g.held())
+		}
+	})
+}
+
+// With Second approval, the rules that let a mass of people be disabled change only on the server.
+func TestSecondApprovalProtectsTheRules(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, storetest.New(t), 1)
+	on, none := true, 0
+	edit := func(actor string, change func(*provision.Settings)) error {
+		_, err := g.jobs.Edit(t.Context(), g.key, change, actor)
+		return err
+	}
+	g.must(edit("operator kim", func(s *provision.Settings) { s.SecondApproval = &on }))
+	for name, change := range map[string]func(*provision.Settings){
+		"rules":     func(s *provision.Settings) { s.Rules = provision.RulesEntra },
+		"threshold": func(s *provision.Settings) { s.DeleteThreshold = &none },
+	} {
+		if err := edit("operator kim", change); err == nil || !strings.Contains(err.Error(), "only on the server") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if job, err := g.jobs.Get(t.Context(), g.key); err != nil || job.Rules != provision.RulesRollcall || job.DeleteThreshold != provision.DefaultDeleteThreshold {
+		t.Errorf("%+v %v", job, err)
+	}
+	g.must(edit("cli", func(s *provision.Settings) { s.Rules = provision.RulesEntra }))
+}

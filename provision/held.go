@@ -20,6 +20,7 @@ type HeldCause struct {
 	Changed     int          // how many operations are no longer on hold because their object changed
 	Links       int          // how many active links there were when the cause was judged
 	Memberships int          // how many memberships all groups had then; 0 if no removals of members were judged
+	Recent      int          // how many operations of other causes, let through in 24 hours, are the reason why these are on hold; 0 if these are too many by themselves
 	Batch       int          // a number that grows when more operations of the cause are put on hold
 	Reasons     []HeldReason // the most frequent reasons, the most frequent first
 	Names       []string     // the names of the first few objects, as examples
@@ -35,7 +36,11 @@ func (h HeldCause) Extent(of string) string {
 	if h.Members > 0 {
 		parts = append(parts, fmt.Sprintf("%s%s %s", countOf(h.Members, "removal of a member", "removals of members"), of, countOf(h.Memberships, "membership", "memberships")))
 	}
-	return strings.Join(parts, ", and ")
+	words := strings.Join(parts, ", and ")
+	if h.Recent > 0 {
+		words += fmt.Sprintf(", after %d of other causes in 24 hours", h.Recent)
+	}
+	return words
 }
 
 // HeldReason counts the operations of a cause that have the same reason.

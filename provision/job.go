@@ -74,6 +74,21 @@ const (
 	Everyone     Scope = "all"
 )
 
+// Rules say how many operations may take access away before an administrator is asked, and when a
+// cycle begins.
+type Rules string
+
+// Rules. Entra's rules are those of entra's provisioning service: a fixed number of disables and
+// deletions in each cycle, single changes included. If there are more, the whole job is in
+// quarantine until somebody decides. Changes wait for the next cycle.
+const (
+	RulesRollcall Rules = "rollcall"
+	RulesEntra    Rules = "entra"
+)
+
+// DefaultDeleteThreshold is the number that Entra's page shows for a new job.
+const DefaultDeleteThreshold = 500
+
 // Job holds the settings of the provisioning of one application. [State] holds its progress.
 type Job struct {
 	Key       Key
@@ -81,9 +96,13 @@ type Job struct {
 	TenantURL string
 	Status    Status
 	Scope     Scope
-	Rehire    Rehire  // what happens if a person needs an account that another person had
-	Swaps     Swaps   // what happens if people swap their matching values
-	Schema    *Schema // the mappings
+	Rehire    Rehire // what happens if a person needs an account that another person had
+	Swaps     Swaps  // what happens if people swap their matching values
+	Rules     Rules  // whose rules hold for mass changes and for the schedule
+	// DeleteThreshold is how many accounts and groups a cycle may disable or delete by Entra's rules
+	// before an administrator is asked. 0 means any number. It has no effect by Rollcall's rules.
+	DeleteThreshold int
+	Schema          *Schema // the mappings
 	// GroupsOffered says whether an administrator still has to decide about groups. Earlier
 	// versions of Rollcall ignored the mapping of groups, so the update to this version switched it
 	// off.

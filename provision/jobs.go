@@ -56,7 +56,10 @@ type Settings struct {
 	ExactCase *[]string  // target attributes of the user mapping whose case counts; nil keeps the saved ones
 	Rehire    Rehire     // the new rule; "" keeps the saved one
 	Swaps     Swaps      // the new rule; "" keeps the saved one
-	Nested    *bool      // whether groups are sent as members of groups; nil keeps the saved one
+	Rules     Rules      // the new rules; "" keeps the saved ones
+	// DeleteThreshold is the new Job.DeleteThreshold; nil keeps the saved one.
+	DeleteThreshold *int
+	Nested          *bool // whether groups are sent as members of groups; nil keeps the saved one
 	// SecondApproval says whether a second operator must approve plans; nil keeps the saved value.
 	// Only the command line can switch it off: an operator must not be able to lift the rule in
 	// order to approve a plan of their own.
@@ -81,7 +84,7 @@ func (j *Jobs) Default(k Key) (Job, error) {
 	if err != nil {
 		return Job{}, fmt.Errorf("read default mappings: %w", err)
 	}
-	return Job{Key: k, Mode: Manual, Status: Off, Scope: AssignedOnly, Rehire: RehireAsk, Swaps: SwapsAsk, Schema: s}, nil
+	return Job{Key: k, Mode: Manual, Status: Off, Scope: AssignedOnly, Rehire: RehireAsk, Swaps: SwapsAsk, Rules: RulesRollcall, DeleteThreshold: DefaultDeleteThreshold, Schema: s}, nil
 }
 
 // Get returns a job. Before the first Save it returns ErrNoJob.
@@ -135,6 +138,9 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 		}
 		if off := s.SecondApproval != nil && !*s.SecondApproval; off && job.SecondApproval && event.ParseActor(actor).Kind != event.Command {
 			return "", &InputError{Field: fieldSecondApproval, Text: "can be switched off only on the server, with rollcall app set --second-approval off"}
+		}
+		if changes := s.Rules != "" && s.Rules != job.Rules || s.DeleteThreshold != nil && *s.DeleteThreshold != job.DeleteThreshold; changes && job.SecondApproval && event.ParseActor(actor).Kind != event.Command {
+			return "", &InputError{Field: fieldRules, Text: "can be changed only on the server while " + fieldSecondApproval + " is on, with rollcall app set --rules and --delete-threshold"}
 		}
 		before := job.connection()
 		words, err := j.apply(job, s)
@@ -246,6 +252,15 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		job.Swaps = s.Swaps
 		job.LookAtAll++ // with the new rule, updates that waited for a decision may be sent
 	}
+	if s.Rules != "" && s.Rules != job.Rules {
+		did = append(did, fieldRules+" set to "+s.Rules.Words())
+		job.Rules = s.Rules
+		job.TryNow++ // a cycle with the new rules begins at once
+	}
+	if s.DeleteThreshold != nil && *s.DeleteThreshold != job.DeleteThreshold {
+		did = append(did, fmt.Sprintf("%s set to %d", fieldThreshold, *s.DeleteThreshold))
+		job.DeleteThreshold = *s.DeleteThreshold
+	}
 	if s.Nested != nil && *s.Nested != job.Nested {
 		did = append(did, "Nested groups set to "+onOrOff(*s.Nested))
 		job.Nested = *s.Nested
@@ -267,8 +282,23 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	return strings.Join(did, ", ") + ".", nil
 }
 
-// fieldSecondApproval is the name of the setting Job.SecondApproval.
-const fieldSecondApproval = "Second approval"
+// The names of settings.
+const (
+	fieldSecondApproval = "Second approval"
+	fieldRules          = "Rules"
+	fieldThreshold      = "Deletion threshold"
+)
+
+// Words returns the name of the rules.
+func (r Rules) Words() string {
+	if r == RulesEntra {
+		return "Entra's rules"
+	}
+	return "Rollcall's rules"
+}
+
+// maxDeleteThreshold is the largest deletion threshold.
+const maxDeleteThreshold = 10_000_000
 
 func onOrOff(on bool) string {
 	if on {
@@ -290,6 +320,10 @@ func (j *Jobs) Check(job Job, s Settings) error {
 		return &InputError{Field: "Re-hire", Text: "must be ask, adopt or new"}
 	case s.Swaps != "" && s.Swaps != SwapsAsk && s.Swaps != SwapsTemporary:
 		return &InputError{Field: "Swapped names", Text: "must be ask or temporary"}
+	case s.Rules != "" && s.Rules != RulesRollcall && s.Rules != RulesEntra:
+		return &InputError{Field: fieldRules, Text: "must be rollcall or entra"}
+	case s.DeleteThreshold != nil && (*s.DeleteThreshold < 0 || *s.DeleteThreshold > maxDeleteThreshold):
+		return &InputError{Field: fieldThreshold, Text: fmt.Sprintf("must be a number from 0 to %d; 0 means that no number of deletions is held", maxDeleteThreshold)}
 	case s.Status != On && s.Status != Off:
 		return &InputError{Field: "Provisioning Status", Text: "must be On or Off"}
 	case s.Mode == Manual && s.Status == On:

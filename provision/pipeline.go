@@ -129,7 +129,7 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 		l.cycle = r.state.Cycle.ID
 		l.changesLeft, l.holdsBackUntil = !demanded, r.state.Cycle.Started.Add(mostGroupsTime)
 	}
-	l.onlyOneWriteAtATime.Store(r.state.Trial != nil)
+	l.onlyOneWriteAtATime.Store(r.state.Trial != nil && r.state.Trial.Code == codeWritesRefused)
 	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.sliceEnd, r.e.workers())
 	l.pacer.onWaitChange, l.pacer.goroutines = l.wakeTheFeed, l.goroutines
 	l.p = r.pass()

@@ -49,6 +49,9 @@ func (g *planGuard) causeOf(w *work, origins map[string]Origin) string {
 	case g.initial && !w.known.removalFailed():
 		return cycleCause
 	}
+	if w.p.job.Rules == RulesEntra {
+		return cycleCause // the plan is for the next cycle
+	}
 	return origins[w.known.ObjectID].Cause
 }
 
@@ -110,6 +113,9 @@ func (g *planGuard) judgeAccounts(ctx context.Context, f *forecast) error {
 				f.failed[o.ObjectID] = true
 				o.Result, o.Code, o.Advice = Skipped, codeOnHold, onHoldAdvice
 				o.Reason = fmt.Sprintf("It will be on hold: %d operations of one cause disable or delete, of %d active accounts, and more than %d are not sent unasked.", accounts.Total(), accounts.Active, accounts.limit())
+				if accounts.Total() <= accounts.limit() {
+					o.Reason = fmt.Sprintf("It will be on hold: %d operations disable or delete, after %d of other causes in the last 24 hours, of %d active accounts, and more than %d are not sent unasked.", accounts.Total(), accounts.Recent, accounts.Active, accounts.limit())
+				}
 			} else {
 				f.recordConsequence(waiting.consequence)
 			}
@@ -169,13 +175,19 @@ func (g *planGuard) judgement(ctx context.Context, r *run, cause string) (*Judge
 		return nil, err
 	}
 	j := &Judgement{Accounts: Tally{Active: counts.Active}, Members: Tally{Active: counts.Members}}
-	if cause == cycleCause {
-		j.Accounts.Allowed = r.confirmedDisablesOfNextCycle()
+	recent, err := r.e.Store.PassedUnasked(ctx, r.job.Key, cause, r.e.Now().Add(-GuardWindow))
+	if err != nil {
+		return nil, err
 	}
+	c := CauseToJudge{ID: cause, Rules: r.job.Rules, Threshold: r.job.DeleteThreshold}
+	if cause == cycleCause {
+		c.Allowed = r.confirmedDisablesOfNextCycle()
+	}
+	c.AddTo(j, recent)
 	for _, h := range held {
 		if h.ID == cause {
-			j.Accounts.OnHold, j.Accounts.Active = h.Count-h.Members, max(counts.Active, h.Links)
-			j.Members.OnHold, j.Members.Active = h.Members, max(counts.Members, h.Memberships)
+			j.Accounts.OnHold, j.Accounts.Active = h.Count-h.Members, max(j.Accounts.Active, h.Links)
+			j.Members.OnHold, j.Members.Active = h.Members, max(j.Members.Active, h.Memberships)
 		}
 	}
 	if g.judged == nil {

@@ -335,6 +335,9 @@ func (w *work) plannedLane() Lane {
 // of these settings changes the string.
 func (j Job) settingsOfPlans() string {
 	settings := fmt.Sprintf("%d.%d %s %s %s %t", j.ForgetLinks, j.LookAtAll, j.Scope, j.Rehire, j.Swaps, j.Nested)
+	if j.Rules == RulesEntra {
+		settings += fmt.Sprintf(" %s %d", j.Rules, j.DeleteThreshold)
+	}
 	if j.SecondApproval {
 		settings += secondApprovalMark
 	}

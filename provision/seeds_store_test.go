@@ -406,8 +406,16 @@ func (m mortalStore) CausesToJudge(_ context.Context, k provision.Key) (got []pr
 	return got, err
 }
 
-func (m mortalStore) Judge(_ context.Context, f provision.Fence, cause string, words string, allowed int, held func(provision.Judgement) event.Event) error {
-	return m.call("Judge", func(ctx context.Context) error { return m.real.Judge(ctx, f, cause, words, allowed, held) })
+func (m mortalStore) PassedUnasked(_ context.Context, k provision.Key, cause string, since time.Time) (got provision.PassedUnasked, err error) {
+	err = m.call("PassedUnasked", func(ctx context.Context) (err error) {
+		got, err = m.real.PassedUnasked(ctx, k, cause, since)
+		return err
+	})
+	return got, err
+}
+
+func (m mortalStore) Judge(_ context.Context, f provision.Fence, c provision.CauseToJudge, held func(provision.Judgement) event.Event) error {
+	return m.call("Judge", func(ctx context.Context) error { return m.real.Judge(ctx, f, c, held) })
 }
 
 func (m mortalStore) HeldCauses(_ context.Context, k provision.Key, v provision.Verdict) (got []provision.HeldCause, err error) {

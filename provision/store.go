@@ -183,9 +183,12 @@ type Store interface {
 	CausesToJudge(ctx context.Context, k Key) ([]JudgedCause, error)
 	// Judge counts the waiting rows of a cause, and either lets them through or puts them on hold.
 	// If it puts rows on hold and none was on hold before, it records the event that held returns.
-	// words describes the cause. The Tally.Allowed of the accounts becomes allowed, unless an
-	// earlier judgement has stored a larger number.
-	Judge(ctx context.Context, f Fence, cause, words string, allowed int, held func(Judgement) event.Event) error
+	// The Tally.Allowed of the accounts becomes c.Allowed, unless an earlier judgement has stored a
+	// larger number.
+	Judge(ctx context.Context, f Fence, c CauseToJudge, held func(Judgement) event.Event) error
+	// PassedUnasked returns how many operations of other causes than this one the guard has let
+	// through since a time without asking anybody.
+	PassedUnasked(ctx context.Context, k Key, cause string, since time.Time) (PassedUnasked, error)
 	// HeldCauses returns the causes that have rows with this verdict, oldest first.
 	HeldCauses(ctx context.Context, k Key, v Verdict) ([]HeldCause, error)
 	// HeldObjects returns a page of the rows of a cause with this verdict, ordered by Place.

@@ -76,17 +76,6 @@ func TestAChangeOfAGroupAloneBeginsACycle(t *testing.T) {
 	g.expect("Marketing: ada")
 }
 
-// rest advances the job until it has nothing to do.
-func (g *groupWorld) rest() {
-	g.t.Helper()
-	for range 20 {
-		if next := g.slice(); next.IsZero() || next.After(g.clock.now()) {
-			return
-		}
-	}
-	g.t.Fatal("the job does not come to rest")
-}
-
 // narrow is a source with small pages that counts the pages that were read.
 type narrow struct {
 	provision.GroupSource

@@ -351,6 +351,17 @@ func (w *world) slice() time.Time {
 	return next
 }
 
+// rest advances the job until it has nothing to do.
+func (w *world) rest() {
+	w.t.Helper()
+	for range 20 {
+		if next := w.slice(); next.IsZero() || next.After(w.clock.now()) {
+			return
+		}
+	}
+	w.t.Fatal("the job does not come to rest")
+}
+
 func (w *world) report() provision.Report {
 	w.t.Helper()
 	r, err := w.jobs.Report(w.t.Context(), w.key)

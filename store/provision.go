@@ -36,7 +36,7 @@ func (s Provisioning) change(ctx context.Context, k provision.Key, fn func(tx *s
 
 // jobColumns are the columns of a job that scanJob reads.
 const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
-	version, revision, credentials, restarts, target_no, created, modified, searches, rehire, swaps, asked_why, groups, confirmed, nested, second_approval`
+	version, revision, credentials, restarts, target_no, created, modified, searches, rehire, swaps, asked_why, groups, confirmed, nested, second_approval, rules, delete_threshold`
 
 // Job returns a job, or provision.ErrNoJob.
 func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job, err error) {
@@ -76,7 +76,7 @@ func scanJob(row scanner) (provision.Job, error) {
 	var secret, document, searches, groups string
 	var created, modified int64
 	err := row.Scan(&j.Key.Directory, &j.Key.App, &j.Mode, &j.TenantURL, &secret, &j.Status, &j.Scope, &document,
-		&j.Version, &j.LookAtAll, &j.TryNow, &j.ForgetFailures, &j.ForgetLinks, &created, &modified, &searches, &j.Rehire, &j.Swaps, &j.AskedWhy, &groups, &j.Confirmed, &j.Nested, &j.SecondApproval)
+		&j.Version, &j.LookAtAll, &j.TryNow, &j.ForgetFailures, &j.ForgetLinks, &created, &modified, &searches, &j.Rehire, &j.Swaps, &j.AskedWhy, &groups, &j.Confirmed, &j.Nested, &j.SecondApproval, &j.Rules, &j.DeleteThreshold)
 	if err != nil {
 		return provision.Job{}, err
 	}
@@ -129,11 +129,11 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	return s.change(ctx, j.Key, func(tx *sqldb.Tx) error {
 		did, err := changesRow(ctx, tx, `
 			insert into job (`+jobColumns+`)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
 			on conflict do nothing`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches, string(j.Rehire), string(j.Swaps), j.AskedWhy, encodeGroupsState(j), j.Confirmed, j.Nested, j.SecondApproval)
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches, string(j.Rehire), string(j.Swaps), j.AskedWhy, encodeGroupsState(j), j.Confirmed, j.Nested, j.SecondApproval, string(j.Rules), j.DeleteThreshold)
 		if err != nil {
 			return err
 		}
@@ -182,11 +182,12 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 			update job
 			set mode = $3, tenant_url = $4, secret = $5, status = $6, scope = $7, schema_document = $8,
 				version = $9, revision = $10, credentials = $11, restarts = $12, target_no = $13, modified = $14,
-				searches = $15, rehire = $17, swaps = $18, asked_why = $19, groups = $20, confirmed = $21, nested = $22, second_approval = $23
+				searches = $15, rehire = $17, swaps = $18, asked_why = $19, groups = $20, confirmed = $21, nested = $22, second_approval = $23,
+				rules = $24, delete_threshold = $25
 			where directory = $1 and app = $2 and version = $16`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1, string(j.Rehire), string(j.Swaps), j.AskedWhy, encodeGroupsState(j), j.Confirmed, j.Nested, j.SecondApproval)
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1, string(j.Rehire), string(j.Swaps), j.AskedWhy, encodeGroupsState(j), j.Confirmed, j.Nested, j.SecondApproval, string(j.Rules), j.DeleteThreshold)
 		if err != nil {
 			return err
 		}

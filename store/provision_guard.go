@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -118,17 +119,21 @@ func (s Provisioning) CausesToJudge(ctx context.Context, k provision.Key) (all [
 }
 
 // Judge counts the operations of a cause that take access away and on which the guard has not
-// decided yet. If there are too many, it puts them on hold. Otherwise it marks them ready. words
-// describes the cause to administrators. allowed is how many accounts an administrator has already
-// agreed to disable. If Judge puts operations on hold and the cause had none on hold before, it
-// appends the event that held returns.
-func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words string, allowed int, held func(provision.Judgement) event.Event) error {
+// decided yet. If there are too many, it puts them on hold. Otherwise it marks them ready. If Judge
+// puts operations on hold and the cause had none on hold before, it appends the event that held
+// returns.
+func (s Provisioning) Judge(ctx context.Context, f provision.Fence, c provision.CauseToJudge, held func(provision.Judgement) event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		cause := c.ID
 		j, err := t.tally(ctx, cause)
 		if err != nil || j.Accounts.Count+j.Members.Count == 0 {
 			return err
 		}
-		j.Accounts.Allowed = max(j.Accounts.Allowed, allowed)
+		recent, err := t.passedUnasked(ctx, cause, c.At.Add(-provision.GuardWindow))
+		if err != nil {
+			return err
+		}
+		c.AddTo(&j, recent)
 		j.Judge()
 		if err := t.exec(ctx, `
 			update job_pending
@@ -142,14 +147,18 @@ func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words
 			return err
 		}
 		if err := t.exec(ctx, `
-			insert into job_cause (directory, app, cause, words, since, passed, links, batch, held, members_passed, memberships, allowed)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+			insert into job_cause (directory, app, cause, words, since, passed, links, batch, held, members_passed, memberships, allowed,
+				unasked, unasked_members, unasked_at, recent)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 			on conflict (directory, app, cause) do update
 			set words = excluded.words, passed = excluded.passed, links = excluded.links, batch = job_cause.batch + excluded.batch,
 				held = excluded.held, members_passed = excluded.members_passed, memberships = excluded.memberships,
-				allowed = excluded.allowed`,
-			cause, words, micros(t.tx.Now()), j.Accounts.PassedAfter(), j.Accounts.Active, boolToInt(j.Held()),
-			j.Accounts.OnHoldAfter()+j.Members.OnHoldAfter(), j.Members.PassedAfter(), j.Members.Active, j.Accounts.Allowed); err != nil {
+				allowed = excluded.allowed, unasked = job_cause.unasked + excluded.unasked,
+				unasked_members = job_cause.unasked_members + excluded.unasked_members,
+				unasked_at = case when excluded.unasked_at = 0 then job_cause.unasked_at else excluded.unasked_at end, recent = excluded.recent`,
+			cause, c.Words, micros(t.tx.Now()), j.Accounts.PassedAfter(), j.Accounts.Active, boolToInt(j.Held()),
+			j.Accounts.OnHoldAfter()+j.Members.OnHoldAfter(), j.Members.PassedAfter(), j.Members.Active, j.Accounts.Allowed,
+			j.Accounts.Unasked(), j.Members.Unasked(), boolToInt(j.Accounts.Unasked()+j.Members.Unasked() > 0)*micros(c.At), j.Recent()); err != nil {
 			return err
 		}
 		if !j.Held() || !j.First() {
@@ -157,6 +166,26 @@ func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words
 		}
 		return appendEvent(ctx, t.tx, held(j))
 	})
+}
+
+// PassedUnasked returns how many operations of other causes the guard has let through since a time
+// without asking anybody.
+func (s Provisioning) PassedUnasked(ctx context.Context, k provision.Key, cause string, since time.Time) (n provision.PassedUnasked, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		n, err = jobTx{tx: tx, directory: string(k.Directory), app: k.App}.passedUnasked(ctx, cause, since)
+		return err
+	})
+	return n, err
+}
+
+// passedUnasked is like PassedUnasked.
+func (t jobTx) passedUnasked(ctx context.Context, cause string, since time.Time) (n provision.PassedUnasked, err error) {
+	err = t.tx.QueryRow(ctx, `
+		select coalesce(sum(unasked), 0), coalesce(sum(unasked_members), 0), coalesce(max(links), 0), coalesce(max(memberships), 0)
+		from job_cause
+		where directory = $1 and app = $2 and cause <> $3 and unasked_at > $4`, t.directory, t.app, cause, micros(since)).Scan(
+		&n.Accounts, &n.Members, &n.Active, &n.Memberships)
+	return n, err
 }
 
 // tally counts the operations of a cause on which the guard has not decided yet, and those that it
@@ -236,15 +265,15 @@ func heldCauses(ctx context.Context, tx *sqldb.Tx, k provision.Key, v provision.
 	all, err := collect(ctx, tx, func(row scanner) (c provision.HeldCause, err error) {
 		var since int64
 		var were int
-		err = row.Scan(&c.ID, &c.Words, &since, &c.Links, &c.Memberships, &c.Batch, &were, &c.Count, &c.Members)
+		err = row.Scan(&c.ID, &c.Words, &since, &c.Links, &c.Memberships, &c.Batch, &were, &c.Recent, &c.Count, &c.Members)
 		c.Since, c.Changed = fromMicros(since), max(were-c.Count, 0)
 		return c, err
 	}, `
-		select c.cause, c.words, c.since, c.links, c.memberships, c.batch, c.held, count(*), sum(o.member)
+		select c.cause, c.words, c.since, c.links, c.memberships, c.batch, c.held, c.recent, count(*), sum(o.member)
 		from `+heldOperations+` o
 		join job_cause c on c.directory = $1 and c.app = $2 and c.cause = o.cause
 		where $4 = '' or o.cause = $4
-		group by c.cause, c.words, c.since, c.links, c.memberships, c.batch, c.held
+		group by c.cause, c.words, c.since, c.links, c.memberships, c.batch, c.held, c.recent
 		order by c.since, c.cause`, string(k.Directory), k.App, string(v), only)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func BenchmarkJudgingAMillion(b *testing.B) {
 		do(`update job_member set verdict = 'late' where verdict = 'held'`)
 		do(`delete from job_cause`)
 		b.StartTimer()
-		if err := jobs.Judge(ctx, provision.Fence{Key: key, Epoch: 1}, "import-1", "Import", 0, func(provision.Judgement) event.Event {
+		if err := jobs.Judge(ctx, provision.Fence{Key: key, Epoch: 1}, provision.CauseToJudge{ID: "import-1", Words: "Import"}, func(provision.Judgement) event.Event {
 			return event.Event{Scope: event.Directory("d"), Name: event.ProvisioningHeld}
 		}); err != nil {
 			b.Fatal(err)

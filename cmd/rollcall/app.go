@@ -26,7 +26,9 @@ func (c *command) appCommand() *cobra.Command {
 // jobFlags are the provisioning settings that `app create` and `app set` share.
 type jobFlags struct {
 	tenantURL, secretFile, scope, actions string // the values of --tenant-url, --secret-token-file, --scope and --actions
-	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --nested-groups and --exact-case
+	rules                                 string // the value of --rules
+	threshold                             int    // the value of --delete-threshold
+	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --rules, --delete-threshold, --nested-groups and --exact-case
 	secondApproval                        string // the value of --second-approval
 	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
@@ -39,6 +41,8 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.scope, "scope", "", "assigned (only assigned users) or all")
 	flags.StringVar(&f.actions, "actions", "", "Target Object Actions for users: any of create,update,delete; or none")
 	flags.StringVar(&f.rehire, "rehire", "", "what to do for a person whose name belongs to the account of a person who has left: ask, adopt (take over the account if both have the same employeeId) or new (make another account)")
+	flags.StringVar(&f.rules, "rules", "", "whose rules hold for mass changes and the schedule: rollcall, or entra (a cycle every 40 minutes, and quarantine above --delete-threshold)")
+	flags.IntVar(&f.threshold, "delete-threshold", 0, "how many accounts and groups a cycle disables or deletes by Entra's rules without asking; 0 means any number")
 	flags.StringVar(&f.swaps, "swaps", "", "people who have each other's names: ask, or temporary (one of them gets a temporary name in between)")
 	flags.StringVar(&f.secondApproval, "second-approval", "", "plans: off (one person approves) or on (an operator other than the one who made the plan approves it on its page)")
 	flags.StringVar(&f.nested, "nested-groups", "", "groups that are members of groups: off (leave them out, as Entra does) or on (send them as members)")
@@ -48,7 +52,7 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 
 // anyGiven reports whether at least one of the flags was given.
 func (f *jobFlags) anyGiven(cmd *cobra.Command) bool {
-	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "nested-groups", "second-approval", "exact-case", "start", "pause"} {
+	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "rules", "delete-threshold", "nested-groups", "second-approval", "exact-case", "start", "pause"} {
 		if cmd.Flags().Changed(name) {
 			return true
 		}
@@ -144,6 +148,8 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 		{before.actions != after.actions, "Target Object Actions are " + after.actions},
 		{before.rehire != after.rehire, "Re-hire is " + string(after.rehire)},
 		{before.swaps != after.swaps, "Swapped names is " + string(after.swaps)},
+		{before.rules != after.rules, "Rules are " + after.rules.Words()},
+		{before.threshold != after.threshold, fmt.Sprintf("Deletion threshold is %d", after.threshold)},
 		{before.nested != after.nested, "Nested groups is " + onOff(after.nested)},
 		{before.secondApproval != after.secondApproval, "Second approval is " + onOff(after.secondApproval)},
 		{before.exactCase != after.exactCase, "Exact case is " + after.exactCase},
@@ -256,6 +262,8 @@ type jobSettings struct {
 	actions        string           // the value of --actions, such as "create,update"
 	rehire         provision.Rehire // what to do for a person whose name belongs to the account of a person who has left
 	swaps          provision.Swaps  // what to do for people who exchange their matching values
+	rules          provision.Rules  // whose rules hold for mass changes and for the schedule
+	threshold      int              // the deletion threshold
 	nested         bool             // whether groups are sent as members of groups
 	secondApproval bool             // whether a second operator must approve plans
 	exactCase      string           // the value of --exact-case
@@ -269,7 +277,7 @@ func settingsOf(job provision.Job) (jobSettings, error) {
 		return jobSettings{}, err
 	}
 	return jobSettings{
-		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, job.Nested, job.SecondApproval, exactCaseText(job.Schema, m), job.Status,
+		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, job.Rules, job.DeleteThreshold, job.Nested, job.SecondApproval, exactCaseText(job.Schema, m), job.Status,
 	}, nil
 }
 
@@ -329,6 +337,16 @@ func (f *jobFlags) flagEdits(c *command, cmd *cobra.Command) (func(*provision.Se
 			return nil, err
 		}
 		edits = append(edits, func(s *provision.Settings) { s.Swaps = rule })
+	}
+	if given("rules") {
+		rules, err := parseOneOf(cmd, "rules", f.rules, provision.RulesRollcall, provision.RulesEntra)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, func(s *provision.Settings) { s.Rules = rules })
+	}
+	if given("delete-threshold") {
+		edits = append(edits, func(s *provision.Settings) { s.DeleteThreshold = &f.threshold })
 	}
 	if given("nested-groups") {
 		word, err := parseOneOf(cmd, "nested-groups", f.nested, switchOff, switchOn)
@@ -484,7 +502,7 @@ application ask first, with the numbers. --yes answers that question.`,
 			actions := actionWords(m.FlowTypes)
 			return c.print(map[string]any{
 				"name": app.Name, "tenantUrl": job.TenantURL, "secretTokenSaved": job.HasSecret(), "scope": job.Scope, "actions": actions, "status": job.Status,
-				"rehire": job.Rehire, "swaps": job.Swaps, "nestedGroups": job.Nested, "secondApproval": job.SecondApproval, "exactCase": job.Schema.ExactCase(m),
+				"rehire": job.Rehire, "swaps": job.Swaps, "rules": job.Rules, "deleteThreshold": job.DeleteThreshold, "nestedGroups": job.Nested, "secondApproval": job.SecondApproval, "exactCase": job.Schema.ExactCase(m),
 				"changed": changed,
 			}, func(w io.Writer) {
 				if len(changed) == 0 {
@@ -578,8 +596,10 @@ type appDetails struct {
 	Actions        []string `json:"actions,omitempty"`
 	Rehire         string   `json:"rehire,omitempty"`
 	Swaps          string   `json:"swaps,omitempty"`
-	Nested         bool     `json:"nestedGroups"`   // whether groups are sent as members of groups
-	SecondApproval bool     `json:"secondApproval"` // whether a second operator must approve plans
+	Rules          string   `json:"rules,omitempty"`
+	Threshold      int      `json:"deleteThreshold"` // how many accounts and groups a cycle may disable or delete by Entra's rules
+	Nested         bool     `json:"nestedGroups"`    // whether groups are sent as members of groups
+	SecondApproval bool     `json:"secondApproval"`  // whether a second operator must approve plans
 	ExactCase      string   `json:"exactCase,omitempty"`
 	Status         string   `json:"provisioningStatus,omitempty"`
 }
@@ -624,6 +644,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 	}
 	d.Code, d.LinkedAccounts, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
 	d.Scope, d.Status, d.Actions = string(r.Job.Scope), string(r.Job.Status), actionWords(m.FlowTypes)
+	d.Rules, d.Threshold = string(r.Job.Rules), r.Job.DeleteThreshold
 	d.Rehire, d.Swaps, d.Nested, d.SecondApproval, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, r.Job.SecondApproval, exactCaseText(r.Job.Schema, m)
 	return d, nil
 }
@@ -639,8 +660,8 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 	if d.SecretToken {
 		secret = "saved"
 	}
-	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nNested groups          %s\nSecond approval        %s\nProvisioning Status    %s\n",
-		phrase.Count(d.LinkedAccounts, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, onOff(d.Nested), onOff(d.SecondApproval), d.Status)
+	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nRules                  %s\nDeletion threshold     %d\nNested groups          %s\nSecond approval        %s\nProvisioning Status    %s\n",
+		phrase.Count(d.LinkedAccounts, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, d.Rules, d.Threshold, onOff(d.Nested), onOff(d.SecondApproval), d.Status)
 }
 
 // actionWords returns the names of the actions, in the form that --actions accepts.

@@ -149,6 +149,8 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(provision.RehireAsk, provision.RehireAdopt, provision.RehireNew), true
 	case "--swaps":
 		return completionOf(provision.SwapsAsk, provision.SwapsTemporary), true
+	case "--rules":
+		return completionOf(provision.RulesRollcall, provision.RulesEntra), true
 	case "--nested-groups", "--second-approval":
 		return completionOf(switchOff, switchOn), true
 	case "--schedule":

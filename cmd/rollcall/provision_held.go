@@ -45,7 +45,7 @@ func (c *command) provisionHeld() *cobra.Command {
 groups, or remove members from groups. One import, or one change of the settings that
 looks at everyone, is one cause. If it would take away more than 10 % of the active
 accounts, or of the memberships (at least 5, at most 500), all of these operations
-wait. Everything else goes on.
+wait; what was let through in the last 24 hours counts, too. Everything else goes on.
 
 With CAUSE it lists the operations. rollcall provision approve sends them, rollcall
 provision reject leaves accounts and groups as they are.`,

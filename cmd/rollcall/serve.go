@@ -449,7 +449,7 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	}
 
 	graph, err := graphapi.New(graphapi.Handler{
-		Directories: s.directories, Keys: s.keys, Jobs: s.jobs, Engine: s.engine, Owner: s.owner, BaseURL: c.baseURL(), Interval: s.engine.Interval, Now: c.now, Log: s.log,
+		Directories: s.directories, Keys: s.keys, Jobs: s.jobs, Engine: s.engine, Notifications: s.notifications, Owner: s.owner, BaseURL: c.baseURL(), Interval: s.engine.Interval, Now: c.now, Log: s.log,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -45,7 +45,7 @@ func (p *Pages) showHeld(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	pg := heldPage{Page: v.page, Empty: console.EmptyState{
 		Icon: "check", Title: "Nothing is on hold",
-		Text: "One import or one change of settings that would disable or delete more than 10 % of the active accounts, or end more than 10 % of the memberships, waits here for a decision.",
+		Text: "One import or one change of settings that would disable or delete more than 10 % of the active accounts, or end more than 10 % of the memberships, waits here for a decision. What was let through in the last 24 hours counts, too.",
 	}}
 	pg.Title = "On hold"
 	pg.Lead = "These operations disable or delete accounts or groups, or remove members from groups, and one cause has more of them than it may send unasked. None of them is sent before an operator approves it. Everything else goes on."

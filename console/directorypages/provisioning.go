@@ -64,6 +64,8 @@ type provisioningForm struct {
 	Scope            provision.Scope
 	Rehire           provision.Rehire
 	Swaps            provision.Swaps
+	Rules            provision.Rules
+	Threshold        string // how many accounts and groups a cycle may disable or delete by Entra's rules, as it was typed
 	NestedGroups     string // whether groups are sent as members of groups: choiceOff or choiceOn
 	SecondApproval   string // whether a second operator must approve plans: choiceOff or choiceOn
 	Status           provision.Status
@@ -85,6 +87,9 @@ func (f provisioningForm) SyncsEveryone() bool { return f.Scope == provision.Eve
 func (f provisioningForm) AdoptsAccounts() bool     { return f.Rehire == provision.RehireAdopt }
 func (f provisioningForm) MakesNewAccounts() bool   { return f.Rehire == provision.RehireNew }
 func (f provisioningForm) UsesTemporaryNames() bool { return f.Swaps == provision.SwapsTemporary }
+
+// HasEntrasRules reports whether Entra's rules hold for mass changes and for the schedule.
+func (f provisioningForm) HasEntrasRules() bool { return f.Rules == provision.RulesEntra }
 
 // SendsNestedGroups reports whether groups are sent as members of other groups.
 func (f provisioningForm) SendsNestedGroups() bool { return f.NestedGroups == choiceOn }
@@ -185,7 +190,7 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 		return nil, err
 	}
 	job := report.Job
-	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, NestedGroups: choiceValue(job.Nested), SecondApproval: choiceValue(job.SecondApproval), Status: job.Status}
+	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, Rules: job.Rules, Threshold: strconv.Itoa(job.DeleteThreshold), NestedGroups: choiceValue(job.Nested), SecondApproval: choiceValue(job.SecondApproval), Status: job.Status}
 	pg.SecondApprovalIsOn = job.SecondApproval
 	fields := provisioningFields()
 	if !pg.IsSaved {
@@ -369,6 +374,8 @@ func provisioningFields() []console.EditField {
 			string(provision.RehireAsk): "Ask", string(provision.RehireAdopt): "Take the account over", string(provision.RehireNew): "New account",
 		}),
 		console.ChoiceField("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
+		console.ChoiceField("rules", "Rules", map[string]string{string(provision.RulesRollcall): "Rollcall’s rules", string(provision.RulesEntra): "Entra’s rules"}),
+		{Name: "threshold", Label: "Deletion threshold"},
 		console.ChoiceField("nested", "Nested groups", map[string]string{choiceOff: "Leave them out", choiceOn: "Send them as members"}),
 		console.ChoiceField("second", "Second approval", map[string]string{choiceOff: "One person is enough", choiceOn: "Another operator approves"}),
 		{Name: "status", Label: "Provisioning Status"},
@@ -379,7 +386,7 @@ func provisioningFields() []console.EditField {
 func provisioningValues(job provision.Job) map[string]string {
 	return map[string]string{
 		"mode": string(job.Mode), "tenantURL": job.TenantURL, "secret": job.SecretMark(), "scope": string(job.Scope), "status": string(job.Status),
-		"rehire": string(job.Rehire), "swaps": string(job.Swaps), "nested": choiceValue(job.Nested), "second": choiceValue(job.SecondApproval),
+		"rehire": string(job.Rehire), "swaps": string(job.Swaps), "rules": string(job.Rules), "threshold": strconv.Itoa(job.DeleteThreshold), "nested": choiceValue(job.Nested), "second": choiceValue(job.SecondApproval),
 	}
 }
 
@@ -401,7 +408,7 @@ func (p *Pages) readProvisioningForm(r *http.Request, v *appVisit) (provisioning
 		Mode: provision.Mode(r.PostForm.Get("mode")), TenantURL: strings.TrimSpace(r.PostForm.Get("tenantURL")), Secret: strings.TrimSpace(r.PostForm.Get("secretToken")),
 		RestoresMappings: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
 		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")), NestedGroups: r.PostForm.Get("nested"),
-		SecondApproval: r.PostForm.Get("second"),
+		Rules: provision.Rules(r.PostForm.Get("rules")), Threshold: strings.TrimSpace(r.PostForm.Get("threshold")), SecondApproval: r.PostForm.Get("second"),
 	}
 	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
 		if d := p.findDraft(r, v, r.PostForm.Get(draftField)); d != nil {
@@ -543,6 +550,12 @@ func newSettings(values map[string]string, secret string) (provision.Settings, e
 		Mode: provision.Mode(values["mode"]), TenantURL: values["tenantURL"], Status: provision.Status(values["status"]), Scope: provision.Scope(values["scope"]),
 		Rehire: provision.Rehire(values["rehire"]), Swaps: provision.Swaps(values["swaps"]),
 	}
+	s.Rules = provision.Rules(values["rules"])
+	threshold, err := strconv.Atoi(values["threshold"])
+	if err != nil {
+		return s, &provision.InputError{Field: "Deletion threshold", Text: "must be a number; 0 means that no number of deletions is held"}
+	}
+	s.DeleteThreshold = &threshold
 	nested := values["nested"] == choiceOn
 	if !nested && values["nested"] != choiceOff {
 		return s, &provision.InputError{Field: "Nested groups", Text: "must be on or off"}
@@ -584,7 +597,7 @@ func (p *Pages) showRefusedForm(w http.ResponseWriter, r *http.Request, v *appVi
 	}
 	pg.showDraft(draft)
 	pg.IsStarted = true
-	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Nested groups": "nested", "Second approval": "second", "Provisioning Status": "status"}
+	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Rules": "rules", "Deletion threshold": "threshold", "Nested groups": "nested", "Second approval": "second", "Provisioning Status": "status"}
 	text := console.AsSentence(input.Field + " " + input.Text)
 	if name, ok := names[input.Field]; ok {
 		pg.Errors[name] = &console.FieldError{For: name, Text: text}

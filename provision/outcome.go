@@ -91,16 +91,16 @@ func (w *work) keepCreated() {
 }
 
 // keepRead makes the decision also store what a read has shown about an account, if the decision is
-// to fail or to wait, and if the last update may have been carried out or the account has other
-// matching values than before. So the account can be found by the values that it has, and not only
-// by those that it had before.
+// to fail or to wait. It does so if the last update may have been carried out, if nothing was known
+// about the account's values, or if the account has other matching values than before. So the
+// account can be found by the values that it has, and not only by those that it had before.
 func (w *work) keepRead() {
 	if w.current == nil || w.wasReadTooEarly || w.known.Link == nil || w.newLink() || w.known.takes != "" {
 		return
 	}
 	l := *w.link
 	w.remember(&l, nil, nil)
-	if !w.doubted && sameKeys(l.Keys, w.known.Link.Keys) {
+	if !w.doubted && w.known.Link.Wrote != nil && sameKeys(l.Keys, w.known.Link.Keys) {
 		return
 	}
 	switch d := w.decision.(type) {

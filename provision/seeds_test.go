@@ -93,6 +93,7 @@ var failedSeeds = []uint64{
 	24952,        // an account that was made active without a record stayed active when its person was deleted for good
 	28243, 29411, // a group whose create got no answer stayed, because groups were switched off when it left the scope
 	24366, // a value that an account had got by an update without an answer was not known as taken, although a read had shown it
+	41112, // what a read had shown of an account that was found after its create had got no answer was forgotten, so it got no temporary name
 	7013,  // two people of a circle of names woke each other endlessly
 }
 

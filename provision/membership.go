@@ -765,6 +765,9 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 		send = target.RemoveMembers
 	}
 	te := asProblem(send(ctx, s.link.TargetID, ids))
+	if !removing && (te == nil || te.Sent) {
+		s.l.memo.recordAddition(s.group, s.l.r.e.Now(), s.l.p.settle)
+	}
 	if te != nil && !te.Unchanged {
 		if !removing || !te.Sent && !te.postponed.IsZero() {
 			return te
@@ -881,6 +884,9 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 			return ignoredMember(c.id, removing)
 		}
 	}
+	if early := s.tooEarly(removing); early != nil {
+		return early
+	}
 	p.anAnswerWasFalse.Store(false)
 	if !proves {
 		return nil
@@ -897,6 +903,23 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	}
 	s.proved(removing)
 	return nil
+}
+
+// tooEarly returns a postponement if an answer that does not show a removed member may be older than
+// the member's addition. The removal is then sent and checked again. After the target has proved that
+// it carries out removals, tooEarly returns nil.
+func (s *memberSync) tooEarly(removing bool) *TargetError {
+	if !removing || s.isProved(true) {
+		return nil
+	}
+	at := s.l.memo.additionTo(s.group).Add(s.l.p.settle)
+	if !s.l.r.e.Now().Before(at) {
+		return nil
+	}
+	return &TargetError{
+		Kind: Transient, Code: "EntryUnsettled", Sent: true, postponed: at,
+		Detail: "A member was added a moment ago and is removed. The application may be behind, so it is asked again.",
+	}
 }
 
 // mayHaveEnded reports whether the member's account may have been blocked or deleted. Some targets

@@ -886,6 +886,7 @@ type memo struct {
 	suspected         map[string]suspicion       // the groups that seem to have lost all members, by object id
 	membersProved     [2]time.Time               // when the target last proved that it carried out an addition (0) or a removal (1) of members
 	membersCut        map[string]int             // how many members a request about a group may carry, because the slice ended while refused members were isolated; by object id
+	membersAdded      map[string]time.Time       // when members were last added to a group, by object id; old entries may be missing
 	newKeys           map[thing]newKey           // the matching values that accounts have just got
 	newKeysPruned     time.Time                  // when old values were last removed from newKeys
 }
@@ -899,6 +900,27 @@ func (m *memo) recordMemberProof(removing bool, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.membersProved[indexOf(removing)] = now
+}
+
+// mostAdded is how many entries membersAdded has at most before those that no longer matter are
+// removed.
+const mostAdded = 1000
+
+// recordAddition records that members were added to a group. settle is how long that matters.
+func (m *memo) recordAddition(group string, now time.Time, settle time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.membersAdded) >= mostAdded {
+		maps.DeleteFunc(m.membersAdded, func(_ string, at time.Time) bool { return !now.Before(at.Add(settle)) })
+	}
+	m.membersAdded[group] = now
+}
+
+// additionTo returns when members were last added to a group; zero if that is not known.
+func (m *memo) additionTo(group string) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.membersAdded[group]
 }
 
 // hasProvedMembers reports whether the target has carried out an addition or a removal of members
@@ -920,7 +942,7 @@ func indexOf(removing bool) int {
 func newMemo(settings string) *memo {
 	return &memo{
 		settings: settings, users: newAccountList(), groups: newAccountList(), fruitlessSearches: map[string]fruitlessSearch{}, suspected: map[string]suspicion{},
-		membersCut: map[string]int{}, newKeys: map[thing]newKey{},
+		membersCut: map[string]int{}, membersAdded: map[string]time.Time{}, newKeys: map[thing]newKey{},
 	}
 }
 

@@ -289,9 +289,12 @@ func (g groupClient) listsMember(ctx context.Context, group, member string) (boo
 	if err != nil {
 		return false, err
 	}
+	if !a.isSuccess() {
+		return false, a.toError() // a gateway's answer, for example, proves nothing
+	}
 	o, err := a.readAccount()
-	if !a.isSuccess() || err != nil {
-		return false, memberSearchError(a, fmt.Sprintf("It answered %d.", a.status))
+	if err != nil {
+		return false, memberSearchError(a, err.Error())
 	}
 	listed, shows := listedMembers(o.Resource)
 	if shows {

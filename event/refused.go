@@ -40,8 +40,8 @@ type refusalGroup struct {
 	name  string // the name of the events
 }
 
-// bucket is a token bucket: it says how many more rows of a group may be written. The number grows
-// with time up to a limit.
+// bucket counts the written rows of one group of refusals, or of all groups, to limit them. It is a
+// token bucket: time lowers the count, so that more rows may be written.
 type bucket struct {
 	used         int       // the number of rows that were written, reduced over time
 	usedAt       time.Time // the time at which used was last updated

@@ -47,7 +47,7 @@ type credentials struct {
 	address *string // the Tenant URL
 	token   *string // the Secret Token
 	syncAll *bool   // whether the scope is everyone instead of assigned users and groups
-	// recipients are the addresses that get mail about the job; nil keeps those there are.
+	// recipients are the addresses that get mail about the job; nil keeps the saved ones.
 	recipients *[]string
 	threshold  *int // how many accounts and groups a cycle may disable or delete; 0 means any number
 }
@@ -106,8 +106,8 @@ func readSecrets(pairs []secret) (c credentials, err error) {
 	return c, nil
 }
 
-// readNotificationSettings reads the value of SyncNotificationSettings. It is JSON in a string, such
-// as {"Enabled":true,"Recipients":"it@contoso.example","DeleteThresholdEnabled":true,"DeleteThresholdValue":500}.
+// readNotificationSettings reads the value of SyncNotificationSettings. The value is JSON in a
+// string, such as {"Enabled":true,"Recipients":"it@contoso.example"}.
 func (c *credentials) readNotificationSettings(value string) error {
 	if value == "" {
 		return nil
@@ -206,11 +206,11 @@ func (c *call) putSecrets() error {
 	return c.answerNoContent()
 }
 
-// setRecipients makes these addresses the ones to which API keys have mail about the job sent.
-// Graph's mail is about quarantine, and about too many deletions.
+// setRecipients replaces the recipients of mail about the job that API keys have added. Like
+// Graph's mail, the mail is about quarantine and about too many deletions.
 func (c *call) setRecipients(addresses []string) error {
 	topics := []notification.Topic{notification.Quarantine, notification.Held}
-	return c.h.Notifications.ReplaceOfKeys(c.r.Context(), string(c.Directory.ID), c.app.ID, addresses, topics, c.actor())
+	return c.h.Notifications.ReplaceAddedByKeys(c.r.Context(), string(c.Directory.ID), c.app.ID, addresses, topics, c.actor())
 }
 
 // leaveApplication prepares the move of the job to another application at this address. The job

@@ -346,10 +346,11 @@ func (n *Notifications) Remove(ctx context.Context, directory, id, actor string)
 	})
 }
 
-// ReplaceOfKeys makes these addresses the recipients of mail about an application that API keys have
-// added. Recipients that a person or a command has added stay. New recipients get mail about the
-// given topics. It returns a refusal for an invalid address, and then changes nothing.
-func (n *Notifications) ReplaceOfKeys(ctx context.Context, directory, application string, addresses []string, topics []Topic, actor string) error {
+// ReplaceAddedByKeys replaces the recipients of mail about an application that API keys have added
+// by these addresses. Recipients that a person or a command has added stay. New recipients get mail
+// about the given topics. If an address is invalid, ReplaceAddedByKeys returns a refusal and
+// changes nothing.
+func (n *Notifications) ReplaceAddedByKeys(ctx context.Context, directory, application string, addresses []string, topics []Topic, actor string) error {
 	wanted := map[string]string{} // the addresses by their folded form
 	for _, a := range addresses {
 		clean, err := ParseAddress(a)

@@ -64,7 +64,7 @@ func (c Client) Verify(p Provider, keys Keys, raw string, want Expected, now tim
 	return t, nil
 }
 
-// verify does the work of Verify.
+// verify is Verify with an error of the type *Error.
 func (c Client) verify(p Provider, keys Keys, raw string, want Expected, now time.Time) (Token, *Error) {
 	h, wrong := readHeader(raw)
 	if wrong != nil {

@@ -16,8 +16,8 @@ import (
 // change of settings. The operations wait until all changes of the cause are on the work list. If
 // there are more operations than the limit allows, all of them are held until an administrator
 // approves or rejects them. All other work continues. Single changes have no cause and are never
-// held. The operations of all causes that the guard let through in the last 24 hours without asking
-// anybody count, too: a file that takes a few people every hour is a mass as well.
+// held. The guard also counts the operations of other causes that it let through in the last 24
+// hours without asking anybody. So many small imports cannot together exceed the limit.
 //
 // By Entra's rules (see Rules), the cause of each operation is the cycle, single changes included.
 //
@@ -76,7 +76,7 @@ type KeptVerdicts struct {
 	Allowed       bool // whether it keeps the verdict Ready and its permission to take access away
 }
 
-// GuardWindow is the time whose operations count together.
+// GuardWindow is the length of the period whose operations the guard counts together.
 const GuardWindow = 24 * time.Hour
 
 // CauseToJudge is a cause whose operations the guard judges.
@@ -100,13 +100,15 @@ type PassedUnasked struct {
 	Memberships int // the largest number of memberships when these operations were judged
 }
 
-// AddTo adds to the counted operations what decides about them besides their number: the limit by
-// the job's rules, and what the guard let through in the last 24 hours.
-func (c CauseToJudge) AddTo(j *Judgement, recent PassedUnasked) {
+// SetLimits sets the fields of the judgement that, besides the number of the cause's own
+// operations, decide whether they are put on hold. By Entra's rules, it sets a fixed limit. By
+// Rollcall's rules, it sets the number that an administrator agreed to, and the operations in
+// recent.
+func (c CauseToJudge) SetLimits(j *Judgement, recent PassedUnasked) {
 	if c.Rules == RulesEntra {
-		j.Accounts.Fixed, j.Members.Fixed = c.Threshold, NoLimit
+		j.Accounts.FixedLimit, j.Members.FixedLimit = c.Threshold, NoLimit
 		if c.Threshold == 0 {
-			j.Accounts.Fixed = NoLimit
+			j.Accounts.FixedLimit = NoLimit
 		}
 		return
 	}
@@ -131,14 +133,14 @@ type Judgement struct {
 
 // Tally counts the operations of one cause: either those on accounts or those on memberships.
 type Tally struct {
-	Count   int  // how many operations are judged now
-	Recent  int  // how many operations of other causes were let through in the last 24 hours without asking anybody
-	Fixed   int  // the limit by Entra's rules; NoLimit if there is none; 0 for Rollcall's own limit
-	Passed  int  // how many operations were let through earlier
-	OnHold  int  // how many operations are on hold from earlier
-	Allowed int  // how many operations an administrator accepted before saving the change
-	Active  int  // how many active links, or memberships, there are; never fewer than at an earlier judgement
-	Held    bool // whether the operations that are judged now are put on hold
+	Count      int  // how many operations are judged now
+	Recent     int  // how many operations of other causes were let through in the last 24 hours without asking anybody
+	FixedLimit int  // the limit by Entra's rules; NoLimit if there is none; 0 for Rollcall's own limit
+	Passed     int  // how many operations were let through earlier
+	OnHold     int  // how many operations are on hold from earlier
+	Allowed    int  // how many operations an administrator accepted before saving the change
+	Active     int  // how many active links, or memberships, there are; never fewer than at an earlier judgement
+	Held       bool // whether the operations that are judged now are put on hold
 }
 
 // Total returns how many operations of the cause take access away. Operations that an administrator
@@ -154,15 +156,15 @@ func (t *Tally) judge() {
 // without approval. If there are more, all that are judged now are put on hold.
 func (t Tally) limit() int {
 	switch {
-	case t.Fixed == NoLimit:
+	case t.FixedLimit == NoLimit:
 		return math.MaxInt
-	case t.Fixed != 0:
-		return t.Fixed
+	case t.FixedLimit != 0:
+		return t.FixedLimit
 	}
 	return max(limit(t.Active), t.Allowed)
 }
 
-// NoLimit is the value of Tally.Fixed if no number of operations is put on hold.
+// NoLimit is the value of Tally.FixedLimit if no number of operations is put on hold.
 const NoLimit = -1
 
 // Unasked returns how many of the operations judged now are let through without anybody having
@@ -411,8 +413,8 @@ func (r *run) importAllChanges(ctx context.Context) error {
 		}
 	}
 	for {
-		// A page after which no more changes follow has all changes of this moment. Later ones do not
-		// matter, and may never stop.
+		// A page after which no more changes follow has all changes of this moment. Later ones do
+		// not matter, and may never stop.
 		found, err := r.importNews(ctx)
 		if err != nil || !found || !r.hasMoreChanges {
 			return err

@@ -20,7 +20,7 @@ type HeldCause struct {
 	Changed     int          // how many operations are no longer on hold because their object changed
 	Links       int          // how many active links there were when the cause was judged
 	Memberships int          // how many memberships all groups had then; 0 if no removals of members were judged
-	Recent      int          // how many operations of other causes, let through in 24 hours, are the reason why these are on hold; 0 if these are too many by themselves
+	Recent      int          // how many operations of other causes the guard let through in the 24 hours before, if that is why these are on hold; 0 if these are too many by themselves
 	Batch       int          // a number that grows when more operations of the cause are put on hold
 	Reasons     []HeldReason // the most frequent reasons, the most frequent first
 	Names       []string     // the names of the first few objects, as examples

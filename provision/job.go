@@ -78,9 +78,10 @@ const (
 // cycle begins.
 type Rules string
 
-// Rules. Entra's rules are those of entra's provisioning service: a fixed number of disables and
-// deletions in each cycle, single changes included. If there are more, the whole job is in
-// quarantine until somebody decides. Changes wait for the next cycle.
+// The values of Rules. Entra's rules are those of Entra's provisioning service: changes wait for
+// the next cycle, and a cycle sends at most a fixed number of disables and deletions, including
+// those of single changes. If there are more, the whole job is in quarantine until somebody
+// decides.
 const (
 	RulesRollcall Rules = "rollcall"
 	RulesEntra    Rules = "entra"
@@ -99,8 +100,9 @@ type Job struct {
 	Rehire    Rehire // what happens if a person needs an account that another person had
 	Swaps     Swaps  // what happens if people swap their matching values
 	Rules     Rules  // whose rules hold for mass changes and for the schedule
-	// DeleteThreshold is how many accounts and groups a cycle may disable or delete by Entra's rules
-	// before an administrator is asked. 0 means any number. It has no effect by Rollcall's rules.
+	// DeleteThreshold is how many accounts and groups a cycle may disable or delete by Entra's
+	// rules before an administrator is asked. 0 means any number. It has no effect by Rollcall's
+	// rules.
 	DeleteThreshold int
 	Schema          *Schema // the mappings
 	// GroupsOffered says whether an administrator still has to decide about groups. Earlier

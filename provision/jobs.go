@@ -771,8 +771,9 @@ func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, event.ProvisioningDeleted, "Provisioning was removed."))
 }
 
-// CheckDelete returns an *InputError if the actor may not delete the job, because Second approval is
-// on: a job that is made anew does not have it. The command line on the server may.
+// CheckDelete returns an *InputError if Second approval is on and the actor is not the command line
+// on the server. Otherwise anybody could get rid of Second approval: they could delete the job and
+// create it again.
 func (j *Job) CheckDelete(actor string) error {
 	if j.SecondApproval && event.ParseActor(actor).Kind != event.Command {
 		return &InputError{Field: fieldSecondApproval, Text: "is on, so provisioning can be removed only on the server: with rollcall app delete, or after rollcall app set --second-approval off"}

@@ -91,8 +91,8 @@ func (w *work) keepCreated() {
 }
 
 // keepRead makes the decision also store what a read has shown about an account, if the decision is
-// to fail or to wait. It does so if the last update may have been carried out, if nothing was known
-// about the account's values, or if the account has other matching values than before. So the
+// to fail or to wait. It does so only if the last update may have been carried out, if nothing was
+// known about the account's values, or if the account has other matching values than before. So the
 // account can be found by the values that it has, and not only by those that it had before.
 func (w *work) keepRead() {
 	if w.current == nil || w.wasReadTooEarly || w.known.Link == nil || w.newLink() || w.known.takes != "" {

@@ -692,8 +692,8 @@ func (l *pipeline) fail(err error) {
 // yet, so intents are committed soon. No worker waits for an outcome, so outcomes are committed
 // when there are many or after outcomeTime. That writes far fewer pages of the database than adding
 // a few outcomes to each commit of intents. A worker waits for results about memberships, too. But
-// they are committed like outcomes, as long as other workers have something to do: each of them
-// changes hundreds of rows, of which those of several groups are in the same pages.
+// they are committed like outcomes, as long as other workers have something to do: the results of
+// one group change hundreds of rows, and rows of several groups are in the same pages.
 func (l *pipeline) recorder(ctx context.Context) {
 	var w waitingRecords
 	var soon, late <-chan time.Time

@@ -122,7 +122,8 @@ func (e *Engine) planWith(ctx context.Context, k Key, schema *Schema, visit func
 	return report, err
 }
 
-// plan does the work of planWith. lists is the run's target.
+// plan passes to visit what the next cycle would do with each object, and returns the report. The
+// run must be connected. lists is its target.
 func (r *run) plan(ctx context.Context, lists *listedTarget, visit func(PlannedObject) error) (PlanReport, error) {
 	p := r.pass()
 	p.readsEveryAccount = r.state.ReadAll || r.state.ForgetFailures != r.job.ForgetFailures

@@ -183,7 +183,7 @@ func (g *planGuard) judgement(ctx context.Context, r *run, cause string) (*Judge
 	if cause == cycleCause {
 		c.Allowed = r.confirmedDisablesOfNextCycle()
 	}
-	c.AddTo(j, recent)
+	c.SetLimits(j, recent)
 	for _, h := range held {
 		if h.ID == cause {
 			j.Accounts.OnHold, j.Accounts.Active = h.Count-h.Members, max(j.Accounts.Active, h.Links)

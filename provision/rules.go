@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The reasons of Entra for a quarantine after a cycle. By Entra's rules, a job with one of them
+// Entra's reasons for a quarantine after a cycle. By Entra's rules, a job in such a quarantine
 // sends nothing until the next attempt.
 const (
 	reasonTooManyDeletes   = "TooManyDeletes"
@@ -21,8 +21,8 @@ func isEntraReason(code string) bool {
 	return slices.Contains([]string{reasonTooManyDeletes, reasonEscrowProportion, reasonBaseEscrow, reasonTotalEscrow}, code)
 }
 
-// entraGaps are the times between the attempts of a job in quarantine by Entra's rules. The last one
-// repeats.
+// entraGaps are the times between the attempts of a job in quarantine by Entra's rules. The last
+// one repeats.
 func entraGaps() []time.Duration {
 	return []time.Duration{6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 }
@@ -66,10 +66,10 @@ func (r *run) problemAfterCycle(ctx context.Context, c CycleReport) (*TargetErro
 	}, nil
 }
 
-// escrowReason returns Entra's reason for a quarantine after a cycle in which objects failed; "" if
-// they are not too many. references are failures of managers and members; failed are all others.
-// good is how many objects did not fail. The numbers are those of Entra's documentation of
-// quarantine.
+// escrowReason returns Entra's reason for a quarantine because too many objects failed in a cycle.
+// It returns "" if they are not too many. references is the number of failures of managers and
+// members, failed the number of all other failures, and good the number of objects that did not
+// fail. The limits are those of Entra's documentation of quarantine.
 func escrowReason(failed, references, good int) string {
 	switch {
 	case failed+references >= 60_000:
@@ -82,8 +82,8 @@ func escrowReason(failed, references, good int) string {
 	return ""
 }
 
-// tryAfterDecision lets the slice try again at once if the job is in quarantine because of too many
-// deletions, and somebody has decided about all of them.
+// tryAfterDecision makes the next attempt due at once if the job is in quarantine because of too
+// many deletions, and somebody has decided about all of them.
 func (r *run) tryAfterDecision(ctx context.Context) error {
 	q := r.state.Quarantine
 	if q == nil || q.Code != reasonTooManyDeletes || !r.e.Now().Before(q.NextAttempt) {

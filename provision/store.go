@@ -89,13 +89,14 @@ type Store interface {
 	// OpenCreates returns the creates of a kind whose outcome is unknown, ordered by object id. Only
 	// their object ids and matching values are set.
 	OpenCreates(ctx context.Context, k Key, kind ObjectKind) ([]Op, error)
-	// Connections returns a page of the pairs of a kind, ordered by object id; "" means all kinds.
+	// Connections returns a page of the connections of a kind, ordered by object id; "" means all
+	// kinds.
 	Connections(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]Connection, error)
-	// Connection returns the pair with this object id, or else the pair with this id at the target.
-	// If there is neither, it returns ErrNoConnection.
+	// Connection returns the connection whose object has this id, or else the connection whose
+	// account has this id. If there is neither, it returns ErrNoConnection.
 	Connection(ctx context.Context, k Key, id string) (Connection, error)
-	// RecordConnection stores a pair that an administrator made or removed, with its event, and
-	// puts the object on the work list.
+	// RecordConnection stores a connection that an administrator made, or removes one, as o says. It
+	// also puts the listed objects on the work list, and records the event.
 	RecordConnection(ctx context.Context, f Fence, o Outcome, listed []Listed, e event.Event) error
 	// Holder returns the id of the object whose account has this value of the first matching
 	// attribute, or "" if there is none.
@@ -146,9 +147,10 @@ type Store interface {
 	Referring(ctx context.Context, k Key, to []string) ([]string, error)
 	// CountMembers counts the memberships of a group.
 	CountMembers(ctx context.Context, k Key, group string) (ExplainedMembers, error)
-	// RecordReadMembers puts a page of a group's members on the group's list. It also lists
-	// remembered members between after and upTo that are not on the page, because they may have
-	// been removed. An empty upTo means no end.
+	// RecordReadMembers remembers one page of a group's members, as read from the source. The page
+	// contains the members after the id after, up to the id upTo; "" means that it is the last
+	// page. All remembered members in this range then need work, also those that are not on the
+	// page, because they may have been removed.
 	RecordReadMembers(ctx context.Context, f Fence, group, after, upTo string, members []string) error
 	// MemberLinks returns the links of objects, without their ledgers, by object id.
 	MemberLinks(ctx context.Context, k Key, objectIDs []string) (map[string]*Link, error)
@@ -156,18 +158,20 @@ type Store interface {
 	// Has of each change is the id of the account. Until Record is called with a MembersRecord of
 	// the group, Memberships reports that the outcome is not recorded.
 	AnnounceMembers(ctx context.Context, f Fence, group string, changes []MemberOutcome) error
-	// RememberMembers adds memberships of a group that the job does not remember yet, with nothing
-	// sent.
+	// RememberMembers remembers memberships of a group that must be sent. It does not change
+	// memberships that the job remembers already.
 	RememberMembers(ctx context.Context, f Fence, group string, members []string) error
-	// JudgeMembers stores which memberships of a group would end, so that the guard can judge them.
+	// JudgeMembers stores which memberships of a group would end. Those that do not pass wait until
+	// the guard decides on their cause.
 	JudgeMembers(ctx context.Context, f Fence, group string, all []EndingMember) error
-	// RetryMembers puts memberships that the target refused back on the group's list.
+	// RetryMembers makes the engine send again the memberships of a group that the target refused.
 	RetryMembers(ctx context.Context, f Fence, group string) error
-	// MarkGroupMissed records that the target no longer knows a group, and lists the group so that
-	// the engine looks for it.
+	// MarkGroupMissed records that the target no longer has the account of an object: a group, or a
+	// member of a group. It puts the object on the work list, so that the engine looks for the
+	// account.
 	MarkGroupMissed(ctx context.Context, f Fence, group string) error
-	// MarkMembersLost records that the target has lost all members of a group, and lists all of
-	// them.
+	// MarkMembersLost records that the target may have lost the members of a group. The engine then
+	// reads all members from the source again and sends them again.
 	MarkMembersLost(ctx context.Context, f Fence, group string) error
 
 	// SaveState stores only the state, with an event unless e is nil.
@@ -175,7 +179,7 @@ type Store interface {
 	// Import adds objects to the work list, and saves the state whose watermark covers them. ended
 	// lists causes that will make no more changes.
 	Import(ctx context.Context, f Fence, s State, listed []Listed, ended ...string) error
-	// CausesToJudge returns the causes that have rows to judge.
+	// CausesToJudge returns the causes that have rows on which the guard has not decided yet.
 	CausesToJudge(ctx context.Context, k Key) ([]JudgedCause, error)
 	// Judge counts the waiting rows of a cause, and either lets them through or puts them on hold.
 	// If it puts rows on hold and none was on hold before, it records the event that held returns.

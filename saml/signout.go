@@ -66,7 +66,7 @@ func (sp ServiceProvider) ReadSignOut(idp IdentityProvider, m SignOutMessage, no
 	return out, nil
 }
 
-// readSignOut does the work of ReadSignOut.
+// readSignOut is ReadSignOut with an error of the type *Error.
 func (sp ServiceProvider) readSignOut(idp IdentityProvider, m SignOutMessage, now time.Time) (SignOut, *Error) {
 	var root *etree.Element
 	var relay string

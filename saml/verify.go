@@ -80,7 +80,7 @@ func (sp ServiceProvider) Verify(idp IdentityProvider, encoded string, want Expe
 	return a, nil
 }
 
-// verify does the work of Verify.
+// verify is Verify with an error of the type *Error.
 func (sp ServiceProvider) verify(idp IdentityProvider, encoded string, want Expected, now time.Time) (Assertion, *Error) {
 	raw, err := decodeBase64(encoded)
 	if err != nil {

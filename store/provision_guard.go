@@ -138,7 +138,7 @@ func (s Provisioning) Judge(ctx context.Context, f provision.Fence, c provision.
 		if err != nil {
 			return err
 		}
-		c.AddTo(&j, recent)
+		c.SetLimits(&j, recent)
 		j.Judge()
 		if err := t.exec(ctx, `
 			update job_pending
@@ -183,7 +183,7 @@ func (s Provisioning) PassedUnasked(ctx context.Context, k provision.Key, cause 
 	return n, err
 }
 
-// passedUnasked is like PassedUnasked.
+// passedUnasked is PassedUnasked within a transaction.
 func (t jobTx) passedUnasked(ctx context.Context, cause string, since time.Time) (n provision.PassedUnasked, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select coalesce(sum(unasked), 0), coalesce(sum(unasked_members), 0), coalesce(max(links), 0), coalesce(max(memberships), 0)

@@ -28,7 +28,7 @@ type jobFlags struct {
 	tenantURL, secretFile, scope, actions string // the values of --tenant-url, --secret-token-file, --scope and --actions
 	rules                                 string // the value of --rules
 	threshold                             int    // the value of --delete-threshold
-	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --rules, --delete-threshold, --nested-groups and --exact-case
+	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --nested-groups and --exact-case
 	secondApproval                        string // the value of --second-approval
 	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
@@ -263,7 +263,7 @@ type jobSettings struct {
 	rehire         provision.Rehire // what to do for a person whose name belongs to the account of a person who has left
 	swaps          provision.Swaps  // what to do for people who exchange their matching values
 	rules          provision.Rules  // whose rules hold for mass changes and for the schedule
-	threshold      int              // the deletion threshold
+	threshold      int              // how many accounts and groups a cycle may disable or delete by Entra's rules
 	nested         bool             // whether groups are sent as members of groups
 	secondApproval bool             // whether a second operator must approve plans
 	exactCase      string           // the value of --exact-case
@@ -281,7 +281,8 @@ func settingsOf(job provision.Job) (jobSettings, error) {
 	}, nil
 }
 
-// exactCaseText returns the setting in the form that --exact-case accepts.
+// exactCaseText returns the target attributes whose case counts, in the form that --exact-case
+// accepts.
 func exactCaseText(s *provision.Schema, m *provision.ObjectMapping) string {
 	if exact := s.ExactCase(m); len(exact) > 0 {
 		return strings.Join(exact, ",")

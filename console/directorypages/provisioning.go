@@ -88,8 +88,9 @@ func (f provisioningForm) AdoptsAccounts() bool     { return f.Rehire == provisi
 func (f provisioningForm) MakesNewAccounts() bool   { return f.Rehire == provision.RehireNew }
 func (f provisioningForm) UsesTemporaryNames() bool { return f.Swaps == provision.SwapsTemporary }
 
-// HasEntrasRules reports whether Entra's rules hold for mass changes and for the schedule.
-func (f provisioningForm) HasEntrasRules() bool { return f.Rules == provision.RulesEntra }
+// UsesEntraRules reports whether the chosen rules for mass changes and for the schedule are
+// Entra's.
+func (f provisioningForm) UsesEntraRules() bool { return f.Rules == provision.RulesEntra }
 
 // SendsNestedGroups reports whether groups are sent as members of other groups.
 func (f provisioningForm) SendsNestedGroups() bool { return f.NestedGroups == choiceOn }
@@ -921,8 +922,8 @@ func newProvisioningState(r provision.Report, now time.Time) *provisioningState 
 	return s
 }
 
-// rateText says how fast a running cycle goes on average, such as "1,200 a minute". It returns "" in
-// the first seconds of the cycle, when the average says nothing.
+// rateText says how fast a running cycle goes on average, such as "1,200 a minute". It returns ""
+// in the first seconds of the cycle, when the average says nothing.
 func rateText(c provision.CycleReport, now time.Time) string {
 	took := now.Sub(c.Started)
 	if took < 5*time.Second || c.Read == 0 {

@@ -386,12 +386,12 @@ func (r *Reader) row(rec record) (directory.Row, error) {
 			r.putValue(&row, i, name, cell)
 		}
 	}
-	r.build(&row, rec)
+	r.applyTemplates(&row, rec)
 	return row, nil
 }
 
-// build uses the templates to fill in attributes for which the row has no value.
-func (r *Reader) build(row *directory.Row, rec record) {
+// applyTemplates uses the templates to fill in attributes for which the row has no value.
+func (r *Reader) applyTemplates(row *directory.Row, rec record) {
 	for _, t := range r.templates {
 		if strings.TrimSpace(row.Values[t.attribute]) != "" {
 			continue

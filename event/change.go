@@ -123,8 +123,8 @@ func (c Change) appendJSON(out []byte) ([]byte, error) {
 // marshal returns v as JSON in which <, > and & are not escaped.
 func marshal(v any) ([]byte, error) { return appendJSON(nil, v) }
 
-// appendJSON appends a value as JSON, and does not escape characters of HTML. Most values are simple
-// strings and booleans, for which an encoder would take many times as long.
+// appendJSON appends a value as JSON, and does not escape characters of HTML. Most values are
+// simple strings and booleans, for which an encoder would take many times as long.
 func appendJSON(out []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case string:
@@ -143,8 +143,8 @@ func appendJSON(out []byte, v any) ([]byte, error) {
 	return append(out, bytes.TrimSpace(b.Bytes())...), nil
 }
 
-// isPlain reports whether a string needs no escapes in JSON. It is false for all strings that are not
-// ASCII.
+// isPlain reports whether a string needs no escapes in JSON. It is false for all strings that are
+// not ASCII.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {

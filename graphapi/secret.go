@@ -145,8 +145,8 @@ func (c *credentials) readNotificationSettings(value string) error {
 	return nil
 }
 
-// putSecrets saves the credentials and the scope of the job. Secrets that are not in the request
-// keep their values.
+// putSecrets saves the credentials, the scope and the deletion threshold of the job, and the
+// recipients of mail about it. Secrets that are not in the request keep their values.
 func (c *call) putSecrets() error {
 	var body struct {
 		Value []secret `json:"value"`

@@ -27,27 +27,27 @@ type conductor struct {
 	most   int // the largest number of turns; a run with more turns is an endless loop
 
 	mu      sync.Mutex
-	turns   int
-	born    int
-	alive   int
-	current int // the number of the goroutine that runs
-	ready   []*turn
-	alarms  []*alarm
-	order   uint64 // a hash of all turns so far
+	turns   int      // how many turns there were so far
+	born    int      // how many goroutines were started; the last one has this number
+	alive   int      // how many of the goroutines have not ended
+	current int      // the number of the goroutine that runs
+	ready   []*turn  // the goroutines that wait for their turn
+	alarms  []*alarm // the goroutines that wait until a time
+	order   uint64   // a hash of all turns so far
 }
 
 var _ provision.Order = &conductor{}
 
 // turn is a goroutine that waits for its turn.
 type turn struct {
-	number int
-	begin  chan struct{}
+	number int           // the number of the goroutine
+	begin  chan struct{} // closed when the turn begins
 }
 
 // alarm is a goroutine that waits until a time.
 type alarm struct {
 	at    time.Time
-	rings chan time.Time
+	rings chan time.Time // gets the time at
 }
 
 func newConductor(seed uint64, clock *clock) *conductor {

@@ -25,13 +25,13 @@ type unwell struct {
 	*application
 	groups *teams
 	s      *seeded
-	calm   bool
+	calm   bool           // whether the application works without failures
 	kinds  map[string]int // how likely each failure of this seed is, in thousandths
 	traits traits
 
-	lock   sync.Mutex // makes the application handle one request at a time
-	times  map[string]int
-	late   []lateEffect
+	lock   sync.Mutex         // makes the application handle one request at a time
+	times  map[string]int     // how often each request was sent, by its method and object
+	late   []lateEffect       // the requests that are carried out later
 	asOf   time.Time          // when the late request happens that is carried out now; zero if there is none
 	before map[string]version // what each account and group was before its last change
 	alien  map[string]string  // the accounts and groups of strangers, which must not change
@@ -54,7 +54,7 @@ type traits struct {
 // version is an older state of an account or group. r is nil if the account or group did not exist.
 type version struct {
 	r     scim.Resource
-	until time.Time
+	until time.Time // the time until which reads may still show the state
 }
 
 // lateEffect is a request that is carried out after its answer was lost.
@@ -129,6 +129,7 @@ func (u *unwell) addTeam(r scim.Resource) string {
 	return id
 }
 
+// heal makes the application work without failures, and carries out all late requests.
 func (u *unwell) heal() {
 	u.lock.Lock()
 	defer u.lock.Unlock()
@@ -149,7 +150,7 @@ func (u *unwell) flush(now time.Time, id string) {
 	})
 	slices.SortStableFunc(due, func(a, b lateEffect) int { return a.at.Compare(b.at) })
 	for _, l := range due {
-		if !l.at.After(u.s.clock.now()) { // it happened at its time, and is visible as long since
+		if !l.at.After(u.s.clock.now()) { // the change counts from the request's own time on, which is past
 			u.asOf = l.at
 		}
 		l.do()
@@ -157,7 +158,7 @@ func (u *unwell) flush(now time.Time, id string) {
 	}
 }
 
-// now returns the time at which the request happens that is carried out.
+// now returns the time of the request that is carried out.
 func (u *unwell) now() time.Time {
 	if !u.asOf.IsZero() {
 		return u.asOf

@@ -208,15 +208,15 @@ type seeded struct {
 	*world
 	house
 	seed     uint64
-	plant    string
+	plant    string // the fault that the test has planted; "" for none
 	random   *rand.Rand
 	company  *company
 	target   *unwell
 	order    *conductor
 	born     int // how many engines have been started
 	crash    *crashPoint
-	titles   int
-	hired    int
+	titles   int    // how many numbers title and fresh have given out
+	hired    int    // how many people have been hired
 	city     string // the only city that the job's filter admits; "" if there is no filter
 	everyone bool   // whether the job's scope is everyone
 	nested   bool   // whether the job sends groups as members of groups
@@ -224,8 +224,8 @@ type seeded struct {
 	rehire   provision.Rehire
 
 	mu    sync.Mutex
-	wrong []string
-	log   []string
+	wrong []string // what went wrong, in sentences
+	log   []string // the events of the history, in sentences
 }
 
 var errDied = errors.New("the process died")
@@ -367,12 +367,14 @@ func (s *seeded) call(at *crashPoint, method string, do func(context.Context) er
 	return err
 }
 
+// say adds an event to the log.
 func (s *seeded) say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log = append(s.log, s.clock.now().Format("15:04:05.000000 ")+fmt.Sprintf(format, args...))
 }
 
+// fault records that something is wrong.
 func (s *seeded) fault(format string, args ...any) {
 	s.say("WRONG: "+format, args...)
 	s.mu.Lock()
@@ -380,6 +382,7 @@ func (s *seeded) fault(format string, args ...any) {
 	s.wrong = append(s.wrong, fmt.Sprintf(format, args...))
 }
 
+// story returns what is wrong, with the traits of the seed and the last events.
 func (s *seeded) story() string {
 	return strings.Join(s.wrong, "\n") + fmt.Sprintf("\nthe application: %+v %v; re-hires: %s, nested %v\nwhat happened:\n", s.target.traits, s.target.kinds, s.rehire, s.nested) +
 		strings.Join(s.log[max(0, len(s.log)-200):], "\n")

@@ -2,11 +2,12 @@ package provision
 
 import "testing"
 
-// TestRolesOfAdministrators has roles by which an account counts as an administrator's. An account
-// that only may be an administrator's is protected, but does not stand in for the last one.
+// TestRolesOfAdministrators checks which roles make an account that of an administrator, and which
+// do so for certain. An account for which this is uncertain is protected, but does not count as the
+// one administrator that must remain.
 func TestRolesOfAdministrators(t *testing.T) {
 	t.Parallel()
-	for role, want := range map[string][2]bool{ // whether it may be, and whether it surely is
+	for role, want := range map[string][2]bool{ // the results of isAdministrator and isSurelyAdministrator
 		"admin":                {true, true},
 		"Administrator":        {true, true},
 		"Site Admin":           {true, true},

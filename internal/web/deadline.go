@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// WithTimeout is like context.WithTimeout, but starts a timer only when somebody waits for the end of
-// the context. Most requests are answered before anybody does.
+// WithTimeout is like context.WithTimeout, but starts a timer only when Done is first called. For
+// most requests it never is.
 func WithTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	c := &deadlineContext{Context: parent, deadline: time.Now().Add(d)}
 	if earlier, ok := parent.Deadline(); ok && earlier.Before(c.deadline) {
@@ -22,20 +22,21 @@ type deadlineContext struct {
 	deadline        time.Time
 
 	mu    sync.Mutex
-	asked uint            // how often Err was called
-	err   error           // why the context has ended; only used while timed is nil
-	timed context.Context // ends at the same time, with a timer; nil until somebody waits
-	stop  context.CancelFunc
+	calls uint               // how often Err was called
+	err   error              // why the context has ended; only used while timed is nil
+	timed context.Context    // a context with a timer, which ends at the same time; nil until Done is called
+	stop  context.CancelFunc // ends timed; nil if timed is nil
 }
 
-// clockInterval is after how many calls of Err one of them looks at the clock. A query calls Err again
-// and again, and the clock costs more than all the rest of Err.
+// clockInterval says how often Err reads the clock: in one of this many calls. A database query
+// calls Err many times, and reading the clock takes longer than the rest of Err.
 const clockInterval = 16
 
 func (c *deadlineContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// ended is the channel of contexts that have ended before somebody waited.
-var ended = func() chan struct{} {
+// closedChannel is a closed channel. Done returns it for a context that has ended before Done was
+// first called.
+var closedChannel = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
@@ -46,7 +47,7 @@ func (c *deadlineContext) Done() <-chan struct{} {
 	defer c.mu.Unlock()
 	if c.timed == nil {
 		if c.updateErr(true); c.err != nil {
-			return ended
+			return closedChannel
 		}
 		c.timed, c.stop = context.WithDeadline(c.Context, c.deadline)
 	}
@@ -59,18 +60,18 @@ func (c *deadlineContext) Err() error {
 	if c.timed != nil {
 		return c.timed.Err()
 	}
-	c.asked++
-	c.updateErr(c.asked%clockInterval == 0)
+	c.calls++
+	c.updateErr(c.calls%clockInterval == 0)
 	return c.err
 }
 
-// updateErr sets err if the parent has ended or, with a look at the clock, if the deadline is over. The
-// caller holds mu.
-func (c *deadlineContext) updateErr(atClock bool) {
+// updateErr sets err if the parent has ended. If readsClock is true, it also sets err if the
+// deadline has passed. The caller must hold mu.
+func (c *deadlineContext) updateErr(readsClock bool) {
 	if c.err == nil {
 		c.err = c.Context.Err()
 	}
-	if c.err == nil && atClock && !time.Now().Before(c.deadline) {
+	if c.err == nil && readsClock && !time.Now().Before(c.deadline) {
 		c.err = context.DeadlineExceeded
 	}
 }

@@ -154,12 +154,14 @@ func (g *groupWorld) entriesOf(group string) []string {
 	return got
 }
 
-// sync runs a cycle and returns the requests about groups that change something.
+// sync runs a cycle and returns the requests about groups that change something. Then it lets the
+// time pass in which the application may still be working on them.
 func (g *groupWorld) sync() []string {
 	g.t.Helper()
 	g.teams.take()
 	_, _, err := g.tryCycle()
 	g.must(err)
+	g.clock.advance(provision.DefaultSettle)
 	return slices.DeleteFunc(g.teams.take(), func(r string) bool { return strings.HasPrefix(r, "GET") })
 }
 

@@ -656,9 +656,11 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 		}
 		if wasNewPage {
 			// A member's account may have ended since the page was read. Until now, nothing was stored that
-			// would have shown that, so the memberships are read again.
-			s.waits = s.l.r.e.Now()
-			return nil
+			// would have shown that.
+			if ended, err := s.accountsHaveChanged(changes); err != nil || ended {
+				s.waits = s.l.r.e.Now() // the memberships are read again
+				return err
+			}
 		}
 		for i := range changes {
 			changes[i].mayHaveHappened = changes[i].mayHaveHappened || te.Sent
@@ -701,6 +703,17 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	}
 	s.problem = te
 	return s.record(nil, s.entry(changes, removing, te, began))
+}
+
+// accountsHaveChanged reports whether any of the members now has another account than the one that
+// was sent, or none.
+func (s *memberSync) accountsHaveChanged(changes []memberChange) (bool, error) {
+	members := make([]string, len(changes))
+	for i, c := range changes {
+		members[i] = c.Member
+	}
+	links, err := s.l.r.e.Store.MemberLinks(s.firm, s.l.r.job.Key, members)
+	return slices.ContainsFunc(changes, func(c memberChange) bool { return links[c.Member].usableAccountID() != c.id }), err
 }
 
 // mayConcernOneMember reports whether a failure may be about a single membership, so that the
@@ -775,7 +788,7 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 	}
 	te := asProblem(send(ctx, s.link.TargetID, ids))
 	if !removing && (te == nil || te.Sent) {
-		s.l.memo.recordAddition(s.group, s.l.r.e.Now(), s.l.p.settle)
+		s.l.memo.recordAdditions(s.group, ids, s.l.r.e.Now(), s.l.p.settle)
 	}
 	if te != nil && !te.Unchanged {
 		if !removing || !te.Sent && !te.postponed.IsZero() {
@@ -889,15 +902,15 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	sample, proves := sampleOf(changes, removing)
 	for _, c := range sample {
 		has, err := p.members.HasMember(s.firm, s.link.TargetID, c.id)
-		if unanswered(err) {
-			return s.unchecked(err)
+		if te := asProblem(err); unanswered(err) || te != nil && te.Kind == NotFound {
+			return s.unchecked(err) // also if the group seems to be gone, because it has just taken the change
 		}
 		if err == nil && has == removing {
 			p.anAnswerWasFalse.Store(true)
 			return ignoredMember(c.id, removing)
 		}
 	}
-	if early := s.tooEarly(removing); early != nil {
+	if early := s.tooEarly(sample, removing); early != nil {
 		return early
 	}
 	p.anAnswerWasFalse.Store(false)
@@ -918,14 +931,19 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	return nil
 }
 
-// tooEarly returns a postponement if an answer that does not show a removed member may be older than
-// the member's addition. The removal is then sent and checked again. After the target has proved that
-// it carries out removals, tooEarly returns nil.
-func (s *memberSync) tooEarly(removing bool) *TargetError {
+// tooEarly returns a postponement if the answers that do not show the removed members of the sample
+// may be older than their additions. The removal is then sent and checked again. After the target has
+// proved that it carries out removals, tooEarly returns nil.
+func (s *memberSync) tooEarly(sample []memberChange, removing bool) *TargetError {
 	if !removing || s.isProved(true) {
 		return nil
 	}
-	at := s.l.memo.additionTo(s.group).Add(s.l.p.settle)
+	var at time.Time
+	for _, c := range sample {
+		if added := s.l.memo.additionOf(s.group, c.id); !added.IsZero() {
+			at = latest(at, added.Add(s.l.p.settle))
+		}
+	}
 	if !s.l.r.e.Now().Before(at) {
 		return nil
 	}

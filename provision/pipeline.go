@@ -886,7 +886,7 @@ type memo struct {
 	suspected         map[string]suspicion       // the groups that seem to have lost all members, by object id
 	membersProved     [2]time.Time               // when the target last proved that it carried out an addition (0) or a removal (1) of members
 	membersCut        map[string]int             // how many members a request about a group may carry, because the slice ended while refused members were isolated; by object id
-	membersAdded      map[string]time.Time       // when members were last added to a group, by object id; old entries may be missing
+	membersAdded      map[thing]time.Time        // when accounts were last added to groups; old entries may be missing
 	newKeys           map[thing]newKey           // the matching values that accounts have just got
 	newKeysPruned     time.Time                  // when old values were last removed from newKeys
 }
@@ -906,22 +906,27 @@ func (m *memo) recordMemberProof(removing bool, now time.Time) {
 // removed.
 const mostAdded = 1000
 
-// recordAddition records that members were added to a group. settle is how long that matters.
-func (m *memo) recordAddition(group string, now time.Time, settle time.Duration) {
+// recordAdditions records that these accounts were added to a group. settle is how long that matters.
+func (m *memo) recordAdditions(group string, accounts []string, now time.Time, settle time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.membersAdded) >= mostAdded {
-		maps.DeleteFunc(m.membersAdded, func(_ string, at time.Time) bool { return !now.Before(at.Add(settle)) })
+		maps.DeleteFunc(m.membersAdded, func(_ thing, at time.Time) bool { return !now.Before(at.Add(settle)) })
 	}
-	m.membersAdded[group] = now
+	for _, id := range accounts {
+		m.membersAdded[membership(group, id)] = now
+	}
 }
 
-// additionTo returns when members were last added to a group; zero if that is not known.
-func (m *memo) additionTo(group string) time.Time {
+// additionOf returns when an account was last added to a group; zero if that is not known.
+func (m *memo) additionOf(group, account string) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.membersAdded[group]
+	return m.membersAdded[membership(group, account)]
 }
+
+// membership returns the membership of an account in a group as a key of membersAdded.
+func membership(group, account string) thing { return thingOf(group + " " + account) }
 
 // hasProvedMembers reports whether the target has carried out an addition or a removal of members
 // less than memberProofTime ago.
@@ -942,7 +947,7 @@ func indexOf(removing bool) int {
 func newMemo(settings string) *memo {
 	return &memo{
 		settings: settings, users: newAccountList(), groups: newAccountList(), fruitlessSearches: map[string]fruitlessSearch{}, suspected: map[string]suspicion{},
-		membersCut: map[string]int{}, membersAdded: map[string]time.Time{}, newKeys: map[thing]newKey{},
+		membersCut: map[string]int{}, membersAdded: map[thing]time.Time{}, newKeys: map[thing]newKey{},
 	}
 }
 

@@ -122,8 +122,7 @@ func (w *serversWorld) serve() *apptest.Process {
 // title returns the title that a person's account must show after a round of changes.
 func (w *serversWorld) title(i int) string { return fmt.Sprintf("Engineer %d of round %d", i, w.round) }
 
-// active reports whether a person is enabled. It is false for two people, which are too few for the
-// guard to hold.
+// active reports whether a person is enabled. It is false for two people.
 func (w *serversWorld) active(i int) bool { return w.round == 0 || (i+w.round)%15 != 0 }
 
 func (w *serversWorld) importPeople() {
@@ -137,7 +136,26 @@ func (w *serversWorld) importPeople() {
 	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
+	before := w.lastEvent()
 	apptest.Run(w.t, w.env, "directory", "import", "contoso", file)
+	// On PostgreSQL, events show only when no earlier transaction of the whole server is open, and other
+	// tests use the same one. Until then, the jobs would seem to have caught up.
+	for len(w.keys) > 0 && w.lastEvent() == before {
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// lastEvent returns the position of the directory's last event that shows; "" before there are jobs.
+func (w *serversWorld) lastEvent() provision.Cursor {
+	w.t.Helper()
+	for key := range w.keys {
+		last, err := store.Events{DB: w.db}.Last(w.t.Context(), eventScope(key))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return source.CursorOf(last)
+	}
+	return ""
 }
 
 // reached is called at the start and at the end of each request. It kills a server at the planned
@@ -234,13 +252,31 @@ func (w *serversWorld) behind() (apps []int) {
 		switch {
 		case err != nil:
 			w.t.Fatal(err)
-		case s.Quarantine != nil || counts.OnHold > 0:
-			w.t.Fatalf("job of application %d: quarantine %+v, %d on hold", w.keys[key], s.Quarantine, counts.OnHold)
+		case s.Quarantine != nil:
+			w.t.Fatalf("job of application %d: quarantine %+v", w.keys[key], s.Quarantine)
+		case counts.OnHold > 0:
+			w.approve(key) // in 24 hours, the rounds together block more people than the guard lets through
+			apps = append(apps, w.keys[key])
 		case !s.Ready || s.Phase != provision.Idle || counts.Pending > 0 || counts.Escrowed > 0 || source.CursorOf(last) != s.Watermark:
 			apps = append(apps, w.keys[key])
 		}
 	}
 	return apps
+}
+
+// approve approves the operations of a job that are on hold, as an administrator would.
+func (w *serversWorld) approve(key provision.Key) {
+	w.t.Helper()
+	people := &provision.Jobs{Store: store.Provisioning{DB: w.db}, Now: time.Now}
+	held, err := people.Held(w.t.Context(), key, provision.OnHold)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, cause := range held {
+		if _, err := people.Approve(w.t.Context(), key, cause.ID, cause.Batch, "cli"); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 // check compares every account of every application with the account that it must be, and counts

@@ -102,7 +102,7 @@ func (e *Engine) memoOf(job Job) *memo {
 	}
 	m := e.memos[job.Key]
 	if m == nil || m.settings != job.connection() {
-		m = newMemo(job.connection())
+		m = newMemo(job.connection(), e.Now())
 		e.memos[job.Key] = m
 	}
 	return m

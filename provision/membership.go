@@ -851,10 +851,14 @@ func sampleOf(changes []memberChange, removing bool) (sample []memberChange, pro
 			sample = append(sample, c)
 		}
 	}
-	if len(sample) == 0 {
-		exists := func(c memberChange) bool { return c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id }
-		at := max(slices.IndexFunc(changes, exists), 0)
-		sample = changes[at : at+1]
+	exists := func(c memberChange) bool {
+		return !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id
+	}
+	switch at := slices.IndexFunc(changes, exists); {
+	case at >= 0:
+		sample = append(sample, changes[at])
+	case len(sample) == 0:
+		sample = changes[:1]
 	}
 	return sample, false
 }
@@ -899,7 +903,11 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 			return s.suspect(changes, removing)
 		}
 	}
-	sample, proves := sampleOf(changes, removing)
+	sample, proves, err := s.sampleOf(changes, removing)
+	if err != nil {
+		s.l.fail(err)
+		return nil
+	}
 	for _, c := range sample {
 		has, err := p.members.HasMember(s.firm, s.link.TargetID, c.id)
 		if te := asProblem(err); unanswered(err) || te != nil && te.Kind == NotFound {
@@ -931,6 +939,29 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	return nil
 }
 
+// sampleOf is like the function sampleOf. As long as the target has not proved that it carries out
+// removals, it leaves out members whose account may just have ended, if there are others.
+func (s *memberSync) sampleOf(changes []memberChange, removing bool) (sample []memberChange, proves bool, err error) {
+	sample, proves = sampleOf(changes, removing)
+	rest := changes
+	for range mostAskedForOne {
+		if !proves || !removing || s.isProved(true) {
+			break
+		}
+		ended, err := s.mayHaveEnded(sample[0].Member)
+		if err != nil || !ended {
+			return sample, proves, err
+		}
+		first := sample[0].Member
+		rest = slices.DeleteFunc(slices.Clone(rest), func(c memberChange) bool { return c.Member == first })
+		if len(rest) == 0 {
+			return sample, false, nil
+		}
+		sample, proves = sampleOf(rest, removing)
+	}
+	return sample, proves, nil
+}
+
 // tooEarly returns a postponement if the answers that do not show the removed members of the sample
 // may be older than their additions. The removal is then sent and checked again. After the target has
 // proved that it carries out removals, tooEarly returns nil.
@@ -938,7 +969,13 @@ func (s *memberSync) tooEarly(sample []memberChange, removing bool) *TargetError
 	if !removing || s.isProved(true) {
 		return nil
 	}
+	s.l.r.mu.Lock()
+	first := s.l.r.state.FirstDone
+	s.l.r.mu.Unlock()
 	var at time.Time
+	if first.Before(s.l.memo.began) {
+		at = s.l.memo.began.Add(s.l.p.settle) // another process added members, and it is not known when
+	}
 	for _, c := range sample {
 		if added := s.l.memo.additionOf(s.group, c.id); !added.IsZero() {
 			at = latest(at, added.Add(s.l.p.settle))

@@ -879,6 +879,7 @@ func attributesGivenValues(changes []Change) []string {
 // postponed. The next attempt can then skip the search. memo also remembers groups that seem to
 // have lost all members, and the lists of accounts and groups.
 type memo struct {
+	began             time.Time    // when the memo was made
 	settings          string       // identifies the settings of the job for which the memo was made
 	users, groups     *accountList // the lists of all accounts and of all groups, for a target that compares case in searches
 	mu                sync.Mutex
@@ -944,8 +945,9 @@ func indexOf(removing bool) int {
 	return 0
 }
 
-func newMemo(settings string) *memo {
+func newMemo(settings string, now time.Time) *memo {
 	return &memo{
+		began:    now,
 		settings: settings, users: newAccountList(), groups: newAccountList(), fruitlessSearches: map[string]fruitlessSearch{}, suspected: map[string]suspicion{},
 		membersCut: map[string]int{}, membersAdded: map[thing]time.Time{}, newKeys: map[thing]newKey{},
 	}

@@ -248,6 +248,15 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 			from job_member
 			where directory = $1 and app = $2 and group_id = $3 and turn = done and has <> '' and unsure = false
 			limit 1`, string(k.Directory), k.App, group).Scan(&w.Other)
+		if errors.Is(err, sql.ErrNoRows) && len(w.Open) == limit {
+			// The members of a later page are still in the group, whatever becomes of them.
+			err = tx.QueryRow(ctx, `
+				select has
+				from job_member
+				where directory = $1 and app = $2 and group_id = $3 and member > $4 and has <> '' and unsure = false
+				order by member
+				limit 1`, string(k.Directory), k.App, group, w.Open[len(w.Open)-1].Member).Scan(&w.Other)
+		}
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

@@ -15,7 +15,10 @@ const (
 	Changes      Kind = "changes"      // request log: all other requests
 	Provisioning Kind = "provisioning" // provisioning logs
 	Events       Kind = "events"       // the audit trail
-	Spent        Kind = "spent"        // records without a use any more: sign-in links, sign-in requests and sessions, for some days after their expiry; ids of sent forms, for some days after their use
+	// Spent records are of no further use: sign-in links, sign-in requests and sessions that have
+	// expired, and the ids of forms that were sent, by which a form is not accepted twice. Their age
+	// counts from the expiry, or from the time when the form was sent.
+	Spent Kind = "spent"
 )
 
 // Kinds lists all kinds in the order in which they are pruned.

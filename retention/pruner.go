@@ -10,12 +10,12 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// LeaseKind and RemovalKind are the kinds of two leases of package runner, and LeaseKey is the key
-// of both. The server that holds the lease of LeaseKind prunes. The server that holds the lease of
-// RemovalKind removes the rows of deleted sites, directories and applications.
+// PruneLease and RemovalLease are the kinds of two leases of package runner, and LeaseKey is the key
+// of both. The server that holds the first prunes. The server that holds the second removes the rows
+// of deleted sites, directories and applications.
 const (
-	LeaseKind   = "prune"
-	RemovalKind = "removal"
+	PruneLease   = "prune"
+	RemovalLease = "removal"
 	LeaseKey    = "all"
 )
 

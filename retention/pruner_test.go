@@ -70,7 +70,7 @@ func TestAServerPrunesOnceAnHourAndRemovesWhatWasDeletedAtOnce(t *testing.T) {
 	if err := sites.UpdateSite(ctx, "acme", func(tx site.Tx) error { return tx.DeleteSite(ctx) }); err != nil {
 		t.Fatal(err)
 	}
-	if due, err := leases.Due(ctx, retention.RemovalKind, time.Now(), 10); err != nil || len(due) != 1 || due[0] != retention.LeaseKey {
+	if due, err := leases.Due(ctx, retention.RemovalLease, time.Now(), 10); err != nil || len(due) != 1 || due[0] != retention.LeaseKey {
 		t.Errorf("due is %v, %v", due, err)
 	}
 	if next, err := p.AdvanceRemovals(ctx, retention.LeaseKey, 1); err != nil || !next.IsZero() {

@@ -11,9 +11,9 @@ import (
 )
 
 // acceptAnswer accepts the answer of an OpenID provider. The provider redirects the browser here,
-// and the address contains the answer. The answer is accepted only from the browser that began the
-// sign-in, which its cookie shows. This protects against forged requests, as the random number in a
-// form does on other pages.
+// and the address contains the answer. The answer is accepted only if the browser's cookie shows that
+// this browser began the sign-in. This protects against forged requests, as the CSRF token in a form
+// does on other pages.
 func (h *Handler) acceptAnswer(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	w.Header().Set("Referrer-Policy", "no-referrer") // the address contains the code

@@ -82,8 +82,8 @@ type Handler struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	// Enter sets the session cookie of s, and redirects the browser to the path in the argument to.
-	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
+	// Enter sets the cookie for the session s, and redirects the browser to path.
+	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, path string) error
 	// Show answers with the page for the message.
 	Show func(w http.ResponseWriter, r *http.Request, m Message)
 	// Administrator returns the id of the signed-in administrator of the site; ok is false for

@@ -43,7 +43,7 @@ func noteRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 		on conflict do nothing`, r.kind, r.owner, r.application, micros(tx.Now())); err != nil {
 		return err
 	}
-	return wakeLease(ctx, tx, retention.RemovalKind, retention.LeaseKey)
+	return wakeLease(ctx, tx, retention.RemovalLease, retention.LeaseKey)
 }
 
 // hideRow marks a site or directory as deleted and frees its name.

@@ -18,7 +18,7 @@ import (
 
 // workKinds returns the kinds of leases that background work holds.
 func workKinds() []string {
-	return []string{provision.LeaseKind, provision.DriftKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind, signin.RefreshKind, notification.LeaseKind, notification.WebhookLeaseKind}
+	return []string{provision.LeaseKind, provision.DriftKind, roster.LeaseKind, retention.PruneLease, retention.RemovalLease, signin.RefreshKind, notification.LeaseKind, notification.WebhookLeaseKind}
 }
 
 // metricFamilies returns the metrics that are computed when Prometheus reads them. docs/operations.md

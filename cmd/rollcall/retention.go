@@ -148,7 +148,7 @@ const removalLeaseTime = 20 * time.Second
 // server runs, removeRows leaves the work to the server. If removeRows is interrupted, a server or
 // the next such command continues.
 func (c *command) removeRows(ctx context.Context, s *services) error {
-	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalLeaseTime)
+	epoch, err := s.leases.Claim(ctx, retention.RemovalLease, retention.LeaseKey, s.owner, removalLeaseTime)
 	if _, held := errors.AsType[store.ErrHeld](err); held {
 		return nil
 	}
@@ -157,7 +157,7 @@ func (c *command) removeRows(ctx context.Context, s *services) error {
 	}
 	for done := false; err == nil && !done; {
 		if _, done, err = s.pruner.Store.Remove(ctx, time.Now().Add(removalLeaseTime/4)); err == nil {
-			err = s.leases.Renew(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, epoch, removalLeaseTime)
+			err = s.leases.Renew(ctx, retention.RemovalLease, retention.LeaseKey, s.owner, epoch, removalLeaseTime)
 		}
 	}
 	if err == nil {
@@ -167,7 +167,7 @@ func (c *command) removeRows(ctx context.Context, s *services) error {
 	if err != nil {
 		next = c.now()
 	}
-	release := s.leases.Release(context.WithoutCancel(ctx), retention.RemovalKind, retention.LeaseKey, s.owner, epoch, next)
+	release := s.leases.Release(context.WithoutCancel(ctx), retention.RemovalLease, retention.LeaseKey, s.owner, epoch, next)
 	if errors.Is(err, store.ErrLeaseLost) || errors.Is(release, store.ErrLeaseLost) {
 		return nil // a server or another command removes the rows
 	}

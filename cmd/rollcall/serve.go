@@ -321,10 +321,10 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
 	}
 	prune := &runner.Runner{
-		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, LookEvery: pruneCheckInterval,
+		Kind: retention.PruneLease, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, LookEvery: pruneCheckInterval,
 	}
 	remove := &runner.Runner{
-		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
+		Kind: retention.RemovalLease, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
 	}
 	refresh := &runner.Runner{
 		Kind: signin.RefreshKind, Leases: s.leases, Owner: s.owner, Advance: s.sso.AdvanceRefresh, Log: s.log, Now: c.now, LookEvery: refreshCheckInterval,
@@ -332,7 +332,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	if err := s.leases.Ensure(ctx, signin.RefreshKind, signin.RefreshKey); err != nil {
 		return untilDone(ctx, err)
 	}
-	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
+	if err := s.leases.Ensure(ctx, retention.PruneLease, retention.LeaseKey); err != nil {
 		return untilDone(ctx, err)
 	}
 	tell := &runner.Runner{

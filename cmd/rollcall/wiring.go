@@ -229,12 +229,12 @@ func (c *command) outboundOptions(listens []net.Addr, closed net.Addr) outbound.
 	o := outbound.Options{AllowPrivate: c.allowPrivate, AllowLoopback: c.allowLoopback || local}
 	for _, l := range listens {
 		if ap, err := netip.ParseAddrPort(l.String()); err == nil {
-			o.OwnListeners = append(o.OwnListeners, ap)
+			o.SCIMListeners = append(o.SCIMListeners, ap)
 		}
 	}
 	if closed != nil {
 		if ap, err := netip.ParseAddrPort(closed.String()); err == nil {
-			o.ClosedListeners = append(o.ClosedListeners, ap)
+			o.ForbiddenListeners = append(o.ForbiddenListeners, ap)
 		}
 	}
 	return o

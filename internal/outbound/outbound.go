@@ -58,11 +58,12 @@ type Options struct {
 	// AllowLoopback allows loopback addresses, if the host in the URL is such an address or
 	// "localhost". It is for trials, and for applications on the same machine.
 	AllowLoopback bool
-	// OwnListeners are the addresses on which this process listens for requests. A request to one
+	// SCIMListeners are the addresses on which this process listens for requests. A request to one
 	// of them must be for a site's SCIM endpoint.
-	OwnListeners []netip.AddrPort
-	// ClosedListeners are other addresses on which this process listens. No request may go to them.
-	ClosedListeners []netip.AddrPort
+	SCIMListeners []netip.AddrPort
+	// ForbiddenListeners are the other addresses on which this process listens, such as that of the
+	// metrics. No request may go to them.
+	ForbiddenListeners []netip.AddrPort
 	Timeout         time.Duration  // how long a request with its answer may take; 0 means DefaultTimeout
 	MaxBody         int64          // the largest answer in bytes; 0 means DefaultMaxBody
 	RootCAs         *x509.CertPool // the certificate authorities to trust; nil means the system's authorities
@@ -149,7 +150,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if IsLoopbackHost(r.URL.Hostname()) && !t.options.AllowLoopback {
 		return nil, &BlockedError{Target: r.URL.Host, Reason: loopbackRefusal}
 	}
-	if err := t.checkOwnListeners(r); err != nil {
+	if err := t.checkListeners(r); err != nil {
 		return nil, err
 	}
 	// Do not use the timeout of http.Client: it would cost two goroutines for each request, because
@@ -170,17 +171,17 @@ const loopbackRefusal = "is this machine; start with --allow-loopback-targets to
 // scimPath matches the paths of this process's own server to which a request may go.
 var scimPath = regexp.MustCompile(`(?i)^/c/[^/]+/auth/scim(/|$)`)
 
-// checkOwnListeners refuses a request to one of this process's own listeners, unless it is for a
+// checkListeners refuses a request to one of this process's own listeners, unless it is for a
 // site's SCIM endpoint. It runs for every request, because requests to the same listener may share
 // a connection.
-func (t *transport) checkOwnListeners(r *http.Request) error {
-	if t.leadsTo(r, t.options.ClosedListeners) {
+func (t *transport) checkListeners(r *http.Request) error {
+	if t.leadsTo(r, t.options.ForbiddenListeners) {
 		return &BlockedError{Target: r.URL.Host, Reason: "is a part of this server itself that cannot be reached"}
 	}
-	if len(t.options.OwnListeners) == 0 || scimPath.MatchString(r.URL.EscapedPath()) && !strings.Contains(r.URL.EscapedPath(), "..") {
+	if len(t.options.SCIMListeners) == 0 || scimPath.MatchString(r.URL.EscapedPath()) && !strings.Contains(r.URL.EscapedPath(), "..") {
 		return nil
 	}
-	if !t.leadsTo(r, t.options.OwnListeners) {
+	if !t.leadsTo(r, t.options.SCIMListeners) {
 		return nil
 	}
 	return &BlockedError{Target: r.URL.Host, Reason: "is this server itself, of which only /c/{site}/auth/scim/ can be reached"}

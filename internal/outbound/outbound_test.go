@@ -222,7 +222,7 @@ func TestOfItsOwnListenersAProcessReachesOnlySCIM(t *testing.T) {
 		"any_address": netip.AddrPortFrom(netip.IPv6Unspecified(), own.Port()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := New(Options{AllowLoopback: true, OwnListeners: []netip.AddrPort{listens}})
+			c := New(Options{AllowLoopback: true, SCIMListeners: []netip.AddrPort{listens}})
 			for path, allowed := range map[string]bool{
 				"/c/acme/auth/scim/v2/Users":         true,
 				"/c/acme/auth/scim":                  true,
@@ -245,7 +245,7 @@ func TestOfItsOwnListenersAProcessReachesOnlySCIM(t *testing.T) {
 	}
 	t.Run("another_port_is_somebody_else", func(t *testing.T) {
 		other := netip.AddrPortFrom(own.Addr(), own.Port()+1)
-		if _, err := get(t, New(Options{AllowLoopback: true, OwnListeners: []netip.AddrPort{other}}), s.URL+"/metrics"); err != nil {
+		if _, err := get(t, New(Options{AllowLoopback: true, SCIMListeners: []netip.AddrPort{other}}), s.URL+"/metrics"); err != nil {
 			t.Error(err)
 		}
 	})

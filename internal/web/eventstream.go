@@ -25,7 +25,7 @@ type EventStream struct {
 // deadlines of the server for this request. It returns an error if the connection does not allow
 // that; then nothing has been sent.
 func OpenEventStream(w http.ResponseWriter, r *http.Request) (*EventStream, error) {
-	s := &EventStream{out: w, conn: http.NewResponseController(w), ctx: lastingContext(w, r), writeTimeout: streamWriteTimeout}
+	s := &EventStream{out: w, conn: http.NewResponseController(w), ctx: connectionContext(w, r), writeTimeout: streamWriteTimeout}
 	// The server keeps reading from the connection to notice when the client disconnects. The read
 	// deadline of other requests would look like such an end.
 	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
@@ -75,9 +75,9 @@ func (s *EventStream) Send(name string, data []byte) error {
 	return nil
 }
 
-// lastingContext returns the context of the connection, without the deadline that Front gives to
+// connectionContext returns the context of the connection, without the deadline that Front gives to
 // requests.
-func lastingContext(w http.ResponseWriter, r *http.Request) context.Context {
+func connectionContext(w http.ResponseWriter, r *http.Request) context.Context {
 	for {
 		if front, ok := w.(*recorder); ok {
 			return front.ctx

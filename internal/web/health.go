@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Health serves two addresses for monitoring: one says whether the process runs, the other whether
+// Health serves two paths for monitoring: one says whether the process runs, the other whether
 // it can do its work.
 type Health struct {
 	// Ready returns an error if the server cannot do its work. Its context ends after two seconds.

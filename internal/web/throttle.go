@@ -19,7 +19,7 @@ type Throttle struct {
 	period time.Duration // how long a source waits for each further use
 
 	mu      sync.Mutex           // guards sources
-	sources map[string]time.Time // for each source, when it has atOnce uses again
+	sources map[string]time.Time // for each source, the time at which it has its whole allowance of atOnce uses again
 }
 
 // NewThrottle returns a Throttle that allows each source atOnce uses at once, and after that one
@@ -69,7 +69,7 @@ func (t *Throttle) UndoCount(source string) {
 	}
 }
 
-// forgetIdle removes the sources that have atOnce uses again. If there are still maxSources sources
+// forgetIdle removes the sources that have their whole allowance again. If there are still maxSources sources
 // after that, it removes all of them.
 func (t *Throttle) forgetIdle(now time.Time) {
 	for source, fullAgain := range t.sources {

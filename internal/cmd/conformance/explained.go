@@ -18,7 +18,8 @@ const (
 	testerName       = "scim2-tester"
 	testerStrictName = "scim2-tester, strict"
 
-	// removedActiveReason explains why removing the attribute active does not remove it.
+	// removedActiveReason explains why the attribute active is still returned after a PATCH that
+	// removes it.
 	removedActiveReason = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
 )
 

@@ -187,8 +187,8 @@ func (f *filterRun) checkFilter(ctx context.Context, v filterVector) (check, err
 	return pass(name), nil
 }
 
-// checkPath sends the path of a vector in a PATCH with the operation remove, and returns the check
-// of the answer.
+// checkPath sends a PATCH that removes what the path of a vector names, and returns the result as a
+// check.
 func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error) {
 	name := "path " + v.Path
 	endpoint, resource := "/Users", f.withUniqueName(f.user)

@@ -16,7 +16,7 @@ import (
 const (
 	PruneLease   = "prune"
 	RemovalLease = "removal"
-	LeaseKey    = "all"
+	LeaseKey     = "all"
 )
 
 const (

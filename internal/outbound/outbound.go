@@ -64,9 +64,9 @@ type Options struct {
 	// ForbiddenListeners are the other addresses on which this process listens, such as that of the
 	// metrics. No request may go to them.
 	ForbiddenListeners []netip.AddrPort
-	Timeout         time.Duration  // how long a request with its answer may take; 0 means DefaultTimeout
-	MaxBody         int64          // the largest answer in bytes; 0 means DefaultMaxBody
-	RootCAs         *x509.CertPool // the certificate authorities to trust; nil means the system's authorities
+	Timeout            time.Duration  // how long a request with its answer may take; 0 means DefaultTimeout
+	MaxBody            int64          // the largest answer in bytes; 0 means DefaultMaxBody
+	RootCAs            *x509.CertPool // the certificate authorities to trust; nil means the system's authorities
 	// Proxy chooses a proxy as in http.Transport; nil means none. Requests to loopback and private
 	// addresses never use the proxy.
 	Proxy func(*http.Request) (*url.URL, error)

@@ -22,6 +22,7 @@ type heldCauseJSON struct {
 	RemovalsOfMembers int                    `json:"removalsOfMembers"`
 	ChangedMeanwhile  int                    `json:"changedMeanwhile"`
 	ActiveAccounts    int                    `json:"activeAccounts"`
+	RecentlySent      int                    `json:"letThroughIn24Hours"` // operations of other causes that are the reason why these are on hold
 	Memberships       int                    `json:"memberships"`
 	Reasons           []provision.HeldReason `json:"reasons"`
 	First             []string               `json:"first"` // the first people whose operations the cause holds
@@ -29,7 +30,7 @@ type heldCauseJSON struct {
 
 func newHeldCauseJSON(h provision.HeldCause) heldCauseJSON {
 	return heldCauseJSON{
-		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Operations: h.Count, RemovalsOfMembers: h.Members, ChangedMeanwhile: h.Changed,
+		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Operations: h.Count, RemovalsOfMembers: h.Members, ChangedMeanwhile: h.Changed, RecentlySent: h.Recent,
 		ActiveAccounts: h.Links, Memberships: h.Memberships,
 		Reasons: append([]provision.HeldReason{}, h.Reasons...), First: append([]string{}, h.Names...),
 	}

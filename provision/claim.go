@@ -100,6 +100,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 			w.waitForAccount("The account is being changed for the person who had it before.")
 			return false
 		}
+		w.known.resolved = false // the account may not be that of this person's create
 		if !w.entitled() {
 			w.waitForAccount("It is being decided whether the account belongs to another object of the directory.") // afterwards it has an owner, and this person has no account
 			return false

@@ -103,7 +103,8 @@ var failedSeeds = []uint64{
 	64081,               // a removal that emptied the group counted as done, because the member that stayed was on a later page
 	62958,               // the same as 22852, but the engine had just started and did not know when the member had been added
 	65670, 65524, 60762, // a removal was checked only with members whose accounts had ended, or who may never have been members
-	7013, // two people of a circle of names woke each other endlessly
+	85035, // two people got the link to an account that was found for both, one of them by a create of unknown outcome
+	7013,  // two people of a circle of names woke each other endlessly
 }
 
 func TestSeedsThatOnceFailed(t *testing.T) {

@@ -69,6 +69,9 @@ type DriftStore interface {
 	// these links, what is left of its difference in the last comparison. If no values and members
 	// are left, the difference is removed.
 	AdoptDrift(ctx context.Context, f Fence, links []Link, rest []Drift, e event.Event) error
+	// DriftOf returns the difference of one object in the last comparison. If there is none, its
+	// ObjectID is "".
+	DriftOf(ctx context.Context, k Key, objectID string) (Drift, error)
 	// ListDrift returns a page of the differences of the last comparison, ordered by object id.
 	ListDrift(ctx context.Context, k Key, after string, limit int) ([]Drift, error)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,6 +203,28 @@ func TestAdoptDrift(t *testing.T) {
 		}
 		if n, err := w.engine.AdoptDrift(ctx, w.key, "test", "kim", []string{"ada", "cyr"}); err != nil || n != 1 {
 			t.Errorf("adopted %d, %v", n, err)
+		}
+		// Why? tells what was found and what was decided.
+		why := func(id string) provision.Explanation {
+			x, err := w.engine.Explain(ctx, w.key, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return x
+		}
+		name := func(x provision.Explanation) provision.ExplainedAttribute {
+			return x.Attributes[slices.IndexFunc(x.Attributes, func(a provision.ExplainedAttribute) bool { return a.Target == "displayName" })]
+		}
+		if a := name(why("ada")); a.State != provision.AttributeAdopted || !slices.Equal(a.Account, []string{"By hand"}) {
+			t.Errorf("adopted: %+v", a)
+		}
+		if x := why("bob"); !slices.ContainsFunc(x.Notes, func(s string) bool {
+			return strings.Contains(s, "somebody changed displayName at the application: bob Smith was written, and it was By hand.")
+		}) {
+			t.Errorf("bob: notes %q", x.Notes)
+		}
+		if x := why("cyr"); !slices.Contains(x.Notes, "The last comparison did not find the account at the application any more.") {
+			t.Errorf("cyr: notes %q", x.Notes)
 		}
 		left, err := w.store.ListDrift(ctx, w.key, "", 10)
 		if err != nil || len(left) != 2 || left[0].ObjectID != "bob" || left[1].ObjectID != "cyr" {

@@ -73,6 +73,7 @@ const (
 	AttributeUnknown  AttributeState = "unknown"   // the account's value is not known for certain
 	AttributeRefused  AttributeState = "refused"   // the application refused the value
 	AttributeOnCreate AttributeState = "on-create" // the value is sent only when the account is created
+	AttributeAdopted  AttributeState = "adopted"   // somebody set the value at the application, and somebody else decided that it stays
 	AttributeKept     AttributeState = "kept"      // the account keeps its value: the mapping yields none, or only fills empty attributes
 	AttributeFails    AttributeState = "fails"     // the mapping yields no usable value
 	AttributeUnsent   AttributeState = "unsent"    // the job knows no account for the object
@@ -178,6 +179,9 @@ func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanati
 	if err := x.addStored(ctx); err != nil {
 		return Explanation{}, err
 	}
+	if err := x.noteDrift(ctx); err != nil {
+		return Explanation{}, err
+	}
 	x.addNotes(unreachable)
 	x.out.Answer = x.summarize()
 	return x.out, nil
@@ -190,6 +194,7 @@ type explainer struct {
 	object *Object // the object; nil if the directory no longer has it
 	w      *work   // the object after the import and scoping steps; nil if the mapping cannot be used
 	groups explainedGroups
+	drift  Drift // what the last comparison found about the object; without an ObjectID if that is nothing
 	out    Explanation
 }
 
@@ -289,7 +294,7 @@ func (x *explainer) groupName(ctx context.Context, id string) (string, error) {
 var accountWords = map[LinkState]string{
 	Active:   "The account is active, and the job keeps it in step.",
 	Disabled: "The account is disabled, and the job keeps it in step.",
-	Released: "The account is left as it is, because the person is not in scope any more.",
+	Released: "The person is not in scope any more, so the job leaves the account as it is.",
 	Held:     "The application keeps the account blocked, although it was told that the person may use it.",
 	Missed:   "The application did not find the account the last time. The job looks for it.",
 	Lost:     "The application does not have the account any more. The job looks for it.",
@@ -542,6 +547,11 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	switch {
 	case link == nil:
 		a.State = AttributeUnsent
+	case known && written.Adopted:
+		a.State = AttributeAdopted
+		if !a.Hidden {
+			a.Account = toStrings(written.Got)
+		}
 	case link.Wrote.wasRefused(Change{Path: r.Target, New: want}):
 		a.State = AttributeRefused
 	case r.FlowType == FlowObjectAddOnly:
@@ -746,6 +756,9 @@ func (x *explainer) summarize() string {
 		say(x.out.Name + " had the account " + link.TargetID + ". " + accountWords[link.State])
 	default:
 		say(x.out.Name + " has the account " + link.TargetID + ". " + accountWords[link.State])
+		if words := x.activeWords(); words != "" {
+			say(words)
+		}
 	}
 	if x.w != nil {
 		say(x.whyInScope())
@@ -762,6 +775,48 @@ func (x *explainer) summarize() string {
 		}
 	}
 	return strings.Join(sentences, " ")
+}
+
+// activeWords says whether the account can be used, if the state of the link does not show that: the
+// job disabled the account before it left it as it is, or somebody changed it at the application. It
+// returns "" if there is nothing to say.
+func (x *explainer) activeWords() string {
+	link := x.known.Link
+	e, known := link.Wrote.known("active")
+	isOff := known && e.shown() == false
+	for _, v := range x.drift.Values {
+		if strings.EqualFold(v.Path, "active") {
+			return fmt.Sprintf("But the last comparison found that somebody changed active at the application: %s was written, and it was %s.", cmp.Or(text(v.Wrote), "nothing"), cmp.Or(text(v.Now), "nothing"))
+		}
+	}
+	switch {
+	case known && e.Adopted:
+		return fmt.Sprintf("But somebody set active to %s at the application, and it was decided that this stays.", text(e.Got))
+	case link.State == Released && isOff:
+		return "The job disabled it before."
+	}
+	return ""
+}
+
+// noteDrift notes what the last comparison with the application found about the object, and nobody
+// has settled yet.
+func (x *explainer) noteDrift(ctx context.Context) error {
+	drifts := x.r.e.Drifts
+	if drifts == nil || x.known.Link == nil {
+		return nil
+	}
+	found, err := drifts.DriftOf(ctx, x.r.job.Key, x.out.ObjectID)
+	if err != nil || found.ObjectID == "" {
+		return err
+	}
+	x.drift = found
+	if found.Gone {
+		x.out.Notes = append(x.out.Notes, "The last comparison did not find the account at the application any more.")
+	}
+	for _, v := range found.Values {
+		x.out.Notes = append(x.out.Notes, fmt.Sprintf("The last comparison found that somebody changed %s at the application: %s was written, and it was %s.", v.Path, cmp.Or(text(v.Wrote), "nothing"), cmp.Or(text(v.Now), "nothing")))
+	}
+	return nil
 }
 
 // whyInScope says in a sentence that the object is in scope, or which conditions fail.

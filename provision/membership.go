@@ -964,9 +964,10 @@ func (s *memberSync) sampleOf(changes []memberChange, removing bool) (sample []m
 
 // tooEarly returns a postponement if the answers that do not show the removed members of the sample
 // may be older than their additions. The removal is then sent and checked again. After the target has
-// proved that it carries out removals, tooEarly returns nil.
+// proved that it carries out removals, tooEarly returns nil. It also returns nil while a plan is
+// applied, because that does not wait.
 func (s *memberSync) tooEarly(sample []memberChange, removing bool) *TargetError {
-	if !removing || s.isProved(true) {
+	if !removing || s.planned != nil || s.isProved(true) {
 		return nil
 	}
 	s.l.r.mu.Lock()

@@ -13,7 +13,7 @@ const (
 	// codeTakesAccess is our own code for an operation that a plan of a schedule leaves out.
 	codeTakesAccess = "TakesAccess"
 
-	onHoldAdvice      = "Approve or reject it: page On hold, or rollcall provision held."
+	onHoldAdvice      = "Approving a plan sends it, too. In a cycle it waits until somebody approves or rejects it: page On hold, or rollcall provision held."
 	takesAccessReason = "The operation takes access away. A schedule does not send it: another plan has it, and waits for a person."
 	rejectedReason    = "Somebody rejected this operation. It is looked at again when the person changes, or another import or change of settings concerns them."
 )

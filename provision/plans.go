@@ -405,6 +405,14 @@ func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 	return all, err
 }
 
+// NamedPlan is like FindPlan, but an empty hash is an *InputError: what changes a plan must name it.
+func (e *Engine) NamedPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
+	if hash == "" {
+		return StoredPlan{}, &InputError{Field: "HASH", Text: "is empty; name the plan by its hash, or by the first characters of it"}
+	}
+	return e.FindPlan(ctx, k, hash)
+}
+
 // FindPlan finds a plan by its hash, by the first characters of its hash, or by its id. If several
 // plans match, it returns one that is approved or being applied, or else the newest. An empty hash
 // matches all plans. The error is ErrNoPlan if there is no such plan, and an *InputError if hash is
@@ -556,7 +564,7 @@ func (e *Engine) OutOfDate(ctx context.Context, p StoredPlan) error {
 // CanApply returns the error with which ApplyPlan would refuse the plan, or nil if ApplyPlan would
 // begin.
 func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
-	p, err := e.FindPlan(ctx, k, hash)
+	p, err := e.NamedPlan(ctx, k, hash)
 	if err != nil {
 		return err
 	}
@@ -595,7 +603,7 @@ func (e *Engine) CanApprove(ctx context.Context, p StoredPlan, actor string) err
 // approved or if the actor may not approve it, see CheckApprover, and ErrChanged if its state has
 // just changed.
 func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
-	p, err := e.FindPlan(ctx, k, hash)
+	p, err := e.NamedPlan(ctx, k, hash)
 	if err != nil {
 		return p, err
 	}
@@ -616,7 +624,7 @@ func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (St
 // plan was already applied or cancelled or could not be made, and ErrChanged if its state has just
 // changed.
 func (e *Engine) CancelPlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
-	p, err := e.FindPlan(ctx, k, hash)
+	p, err := e.NamedPlan(ctx, k, hash)
 	if err != nil {
 		return p, err
 	}
@@ -686,7 +694,7 @@ func (r *PlanReport) SomethingToDo() bool {
 // list, and the plan stays Applying. The error is ErrNoPlan if there is no such plan, an
 // *InputError if the plan cannot be applied, and a *TargetError if the connection does not work.
 func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string, progress func(PlanCounts)) (StoredPlan, PlanCounts, error) {
-	p, err := e.FindPlan(ctx, k, hash)
+	p, err := e.NamedPlan(ctx, k, hash)
 	if err != nil {
 		return p, PlanCounts{}, err
 	}

@@ -120,6 +120,29 @@ func lastDrift(ctx context.Context, tx *sqldb.Tx, k provision.Key) (r provision.
 	return r, nil
 }
 
+// DriftOf returns the difference of one object in the last comparison. If there is none, its
+// ObjectID is "".
+func (s Provisioning) DriftOf(ctx context.Context, k provision.Key, objectID string) (found provision.Drift, err error) {
+	var document string
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select o.found
+			from job_drift_object o
+			join job_drift d on d.directory = o.directory and d.app = o.app and d.id = o.comparison
+			where o.directory = $1 and o.app = $2 and o.object_id = $3`, string(k.Directory), k.App, objectID).Scan(&document)
+	})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return found, nil
+	case err != nil:
+		return found, err
+	}
+	if err := json.Unmarshal([]byte(document), &found); err != nil {
+		return found, fmt.Errorf("read a difference: %w", err)
+	}
+	return found, nil
+}
+
 // ListDrift returns a page of the differences of the last comparison, ordered by object id.
 func (s Provisioning) ListDrift(ctx context.Context, k provision.Key, after string, limit int) (page []provision.Drift, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {

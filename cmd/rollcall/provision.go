@@ -214,7 +214,7 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 		}
 	}
 	if r.Kind == provision.UndoPlan {
-		_, err := fmt.Fprintf(w, "\nOf %s: %d to restore, %d to disable, %d to delete; %d left as they are, %d as before already, %d that cannot be done. Nothing was changed.\n",
+		_, err := fmt.Fprintf(w, "\nOf %s: %d to restore, %d to disable, %d to delete; %d left as they are, %d as before already, %d that cannot be done. Nothing was sent.\n",
 			phrase.Count(r.Read, "person or group", "people and groups"), r.Updates, r.Disables, r.Deletes, r.NotUndone, r.Skips-r.OnHold, r.Failures)
 		return err
 	}

@@ -363,6 +363,7 @@ func (c *command) printDiscovered(w io.Writer, out discoveredJSON) {
 	}
 	for _, a := range out.Accounts {
 		fmt.Fprintf(w, "%-10s  %s%s\n", a.Class, oneLine(a.Name()), oneLine(a.Remarks()))
+		fmt.Fprintf(w, "              id %s\n", oneLine(a.ID))
 		for _, m := range a.Matches {
 			fmt.Fprintf(w, "              %s, by %s\n", oneLine(m.Name), m.By)
 		}

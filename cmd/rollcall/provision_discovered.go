@@ -65,7 +65,7 @@ func (c *command) confirmNumber(cmd *cobra.Command, number, question string, n i
 	case number != "" && phrase.IsNumber(number, n):
 		return nil
 	case number != "":
-		return usagef(cmd, "--number is %q, but there are %s; nothing was changed", number, phrase.Count(n, "account", "accounts"))
+		return usagef(cmd, "--number is %q, but there %s %s; nothing was changed", number, phrase.Noun(n, "is", "are"), phrase.Count(n, "account", "accounts"))
 	case !c.isInteractive:
 		return unansweredError{fmt.Sprintf("%s Nothing was changed. To do it, add --number with the number in words", question)}
 	}

@@ -303,7 +303,7 @@ disabled or deleted, or if memberships of groups end; --yes answers that questio
 If Second approval of the application is on, this command is refused: an operator other
 than the one who made the plan approves it on its page.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
-			p, err := s.engine.FindPlan(cmd.Context(), jobKey(h, app), args[0])
+			p, err := s.engine.NamedPlan(cmd.Context(), jobKey(h, app), args[0])
 			if err != nil {
 				return err
 			}

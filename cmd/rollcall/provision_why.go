@@ -121,8 +121,9 @@ func (c *command) printExplainedAccount(w io.Writer, a provision.ExplainedAccoun
 var attributeWords = map[provision.AttributeState]string{
 	provision.AttributeSame: "the same", provision.AttributeDiffers: "the account has another value", provision.AttributeUnknown: "not known at the account",
 	provision.AttributeRefused: "refused by the application", provision.AttributeOnCreate: "sent only when the account is created",
-	provision.AttributeKept:  "the account keeps the value that it has",
-	provision.AttributeFails: "the mapping fails", provision.AttributeUnsent: "no account",
+	provision.AttributeAdopted: "somebody set it at the application, and it was decided that it stays",
+	provision.AttributeKept:    "the account keeps the value that it has",
+	provision.AttributeFails:   "the mapping fails", provision.AttributeUnsent: "no account",
 }
 
 func printExplainedAttribute(w io.Writer, a provision.ExplainedAttribute, trace bool) {

@@ -155,6 +155,8 @@ func attributeBadge(s provision.AttributeState) console.Badge {
 		return console.Badge{Tone: console.ToneProblem, Text: "Fails"}
 	case provision.AttributeOnCreate:
 		return console.Badge{Tone: console.ToneQuiet, Text: "Only at creation", Hint: "The value is sent only when the account is created."}
+	case provision.AttributeAdopted:
+		return console.Badge{Tone: console.ToneWarning, Text: "Adopted", Hint: "Somebody set it at the application, and it was decided that it stays."}
 	case provision.AttributeKept:
 		return console.Badge{Tone: console.ToneWarning, Text: "Keeps its value", Hint: "The account keeps the value that it has. The mapping yields none, or only fills in what is empty."}
 	case provision.AttributeUnsent:

@@ -3,11 +3,13 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
@@ -123,7 +125,51 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 
 // Unassign removes the direct assignments of users and groups to an application. It returns how
 // many assignments it removed. It splits the work into transactions as Assign does.
-func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
+func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (n int, err error) {
+	what, err := h.groupsAmong(ctx, objectIDs)
+	if err != nil {
+		return 0, err
+	}
+	if what == "" {
+		return h.unassign(ctx, application, objectIDs, actor)
+	}
+	err = h.runAsGroupChange(ctx, "Removal of the assignment of "+what, actor, func(ctx context.Context) error {
+		n, err = h.unassign(ctx, application, objectIDs, actor)
+		return err
+	})
+	return n, err
+}
+
+// mostSingle is how many assignments may be removed at once as single changes.
+const mostSingle = 100
+
+// groupsAmong describes the groups among these objects, whose members may all lose access: the first
+// one, and how many others there are. It returns "" if there is no group. Of very many objects it
+// returns only the number.
+func (h *Handle) groupsAmong(ctx context.Context, objectIDs []string) (string, error) {
+	if len(objectIDs) > mostSingle {
+		return fmt.Sprintf("%d users and groups", len(objectIDs)), nil
+	}
+	first, others := "", 0
+	for _, id := range objectIDs {
+		g, err := h.Group(ctx, id)
+		switch {
+		case errors.Is(err, refusal.NotFound):
+		case err != nil:
+			return "", err
+		case first == "":
+			first = g.description()
+		default:
+			others++
+		}
+	}
+	if others > 0 {
+		first += fmt.Sprintf(" and %s", phrase.Count(others, "other group", "other groups"))
+	}
+	return first, nil
+}
+
+func (h *Handle) unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		name, now := memberNameOf(m), h.nowToMicrosecond()
 		did, err := tx.Unassign(ctx, a.ID, m.Kind, name.objectID, now)

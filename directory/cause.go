@@ -29,27 +29,43 @@ func (h *Handle) runAsImport(ctx context.Context, what, actor string, dryRun boo
 	if dryRun {
 		return do(ctx)
 	}
+	return h.runAsCause(ctx, "Import of "+what, event.DirectoryImported, actor, do)
+}
+
+// runAsGroupChange calls do, which removes a group or its assignment. That may take the access of
+// all its members. So all changes get the same cause, as those of an import do.
+func (h *Handle) runAsGroupChange(ctx context.Context, what, actor string, do func(ctx context.Context) error) error {
+	if event.CauseIn(ctx).ID != "" { // the change is part of an import
+		return do(ctx)
+	}
+	return h.runAsCause(ctx, what, event.DirectoryGroupChanged, actor, do)
+}
+
+// runAsCause calls do. All its changes get the same cause. At the end, runAsCause appends an event
+// with this name.
+func (h *Handle) runAsCause(ctx context.Context, what, ended, actor string, do func(ctx context.Context) error) error {
 	by := event.ActorIn(ctx)
 	if by.IsZero() {
 		by = event.ParseActor(actor)
 	}
-	c := event.Cause{ID: event.ImportCause + h.newID(), Words: fmt.Sprintf("Import of %s by %s", what, by.Words()), Now: h.nowToMicrosecond}
+	c := event.Cause{ID: event.ImportCause + h.newID(), Words: fmt.Sprintf("%s by %s", what, by.Words()), Now: h.nowToMicrosecond}
 	err := do(event.WithCause(ctx, c))
-	if ended := h.endCause(context.WithoutCancel(ctx), c, actor); err == nil {
-		err = ended
+	if failed := h.endCause(context.WithoutCancel(ctx), c, ended, actor); err == nil {
+		err = failed
 	}
 	return err
 }
 
-// endCause appends the event that an import has ended, if the import changed anything.
-func (h *Handle) endCause(ctx context.Context, c event.Cause, actor string) error {
+// endCause appends the event with this name, which says that a cause makes no more changes, if the
+// cause changed anything.
+func (h *Handle) endCause(ctx context.Context, c event.Cause, name, actor string) error {
 	info, err := h.Cause(ctx, c.ID)
 	if err != nil || info.Since.IsZero() {
 		return err
 	}
 	return h.update(ctx, func(tx Tx) error {
 		return tx.AppendEvent(ctx, event.Event{
-			Time: h.nowToMicrosecond(), Scope: event.Directory(string(h.Directory.ID)), Name: event.DirectoryImported, Actor: actor,
+			Time: h.nowToMicrosecond(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor,
 			Subject: string(h.Directory.ID), Text: c.Words + " ended", Cause: c.ID,
 		})
 	})
@@ -83,10 +99,10 @@ func originOf(e event.Event) Origin {
 	return o
 }
 
-// endedImport returns the id of the import if the event says that an import has ended. For any
-// other event it returns "".
-func endedImport(e event.Event) string {
-	if e.Name != event.DirectoryImported {
+// endedCause returns the id of the cause if the event says that the cause makes no more changes. For
+// any other event it returns "".
+func endedCause(e event.Event) string {
+	if e.Name != event.DirectoryImported && e.Name != event.DirectoryGroupChanged {
 		return ""
 	}
 	return e.Cause

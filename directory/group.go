@@ -433,7 +433,19 @@ func (h *Handle) appendGroupEvent(ctx context.Context, tx Tx, name string, g Gro
 // SoftDeleteGroup deletes a group; RestoreGroup can undo this. The group keeps its members and
 // assignments, but they have no effect while the group is deleted. So users who were in scope of an
 // application only through this group are no longer in scope.
-func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (Group, error) {
+func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (deleted Group, err error) {
+	before, err := h.Group(ctx, objectID)
+	if err != nil {
+		return Group{}, err
+	}
+	err = h.runAsGroupChange(ctx, "Deletion of "+before.description(), actor, func(ctx context.Context) error {
+		deleted, err = h.softDeleteGroup(ctx, objectID, actor)
+		return err
+	})
+	return deleted, err
+}
+
+func (h *Handle) softDeleteGroup(ctx context.Context, objectID, actor string) (Group, error) {
 	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
 		if g.IsDeleted() {
 			return g, nil

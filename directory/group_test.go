@@ -131,8 +131,10 @@ func TestGroupsAreMadeRenamedDeletedAndRestored(t *testing.T) {
 		want := []string{
 			"group.updated by op: Group Sales Europe was updated: displayName",
 			"group.deleted by op: Group Sales Europe was deleted (can be restored)",
+			"directory.group_changed by op: Deletion of group Sales Europe by op ended",
 			"group.restored by op: Group Sales Europe was restored",
 			"group.deleted by op: Group Sales Europe was deleted (can be restored)",
+			"directory.group_changed by op: Deletion of group Sales Europe by op ended",
 			"group.purged by op: Group Sales Europe was deleted permanently",
 		}
 		if diff := cmp.Diff(want, c.happened(start)); diff != "" {

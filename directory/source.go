@@ -179,7 +179,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 		if what.user != "" {
 			add(what.user, originOf(e))
 		}
-		if id := endedImport(e); id != "" {
+		if id := endedCause(e); id != "" {
 			c.Ended = append(c.Ended, id)
 		}
 		if what.group != "" || what.role != "" {

@@ -142,6 +142,7 @@ var Catalogue = []Description{
 	{DirectoryChanged, directoryScope, "a setting of a directory was changed", subjectDirectory, nil, "each setting", "The default domain of directory contoso is contoso.com now"},
 	{DirectoryDeleted, installationScope, "a directory was deleted", subjectDirectory, nil, "", "Directory gone was deleted (users: 2; applications: 1; linked accounts, which stay as they are: 2)"},
 	{DirectoryImported, directoryScope, "an import that changed something ended", subjectDirectory, nil, "", "Import of users by command line ended"},
+	{DirectoryGroupChanged, directoryScope, "a group was deleted or its assignment was removed, and all effects of that have the same cause", subjectDirectory, nil, "", "Removal of the assignment of Sales to Acme by command line ended"},
 
 	{ApplicationCreated, directoryScope, "an application was created", subjectApplication, nil, "", "Application Acme was created"},
 	{ApplicationRenamed, directoryScope, "an application was renamed", subjectApplication, nil, "`name`", "Application Acme was renamed to Beta"},

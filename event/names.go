@@ -120,6 +120,9 @@ const (
 	DirectoryChanged  = "directory.changed" // a setting of a directory was changed
 	DirectoryDeleted  = "directory.deleted"
 	DirectoryImported = "directory.imported" // an import that changed something ended
+	// DirectoryGroupChanged is the end of the removal of a group or of its assignment. The guard counts
+	// its effects together, as those of an import.
+	DirectoryGroupChanged = "directory.group_changed"
 
 	ApplicationCreated = "application.created"
 	ApplicationRenamed = "application.renamed"

@@ -108,6 +108,13 @@ func (e *Engine) AdvanceDiscovery(ctx context.Context, key string, epoch int64) 
 		if next, err = s.work(ctx, end); err != nil || !next.IsZero() {
 			return next, err
 		}
+		// The end of the accounts begins the groups.
+		if all, err = e.Discoveries.Discoveries(ctx, k); err != nil {
+			return time.Time{}, err
+		}
+		if slices.ContainsFunc(all, func(d Discovery) bool { return d.State == DiscoveryRunning }) {
+			return e.Now(), nil
+		}
 	}
 	for e.Now().Before(end) {
 		done, err := e.Discoveries.RemoveOldDiscoveries(ctx, s.f)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
@@ -52,6 +53,28 @@ func (g *groupWorld) discoverGroups() (provision.Discovery, map[string]string) {
 		if q.After = next; next == "" {
 			return groups, found
 		}
+	}
+}
+
+// TestAServerReadsTheGroupsAfterTheAccounts works on a discovery as a server does, which calls
+// AdvanceDiscovery again only if it returns a time.
+func TestAServerReadsTheGroupsAfterTheAccounts(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	g.group("Sales", g.hire("ada", true))
+	g.sync()
+	if _, err := g.engine.BeginDiscovery(t.Context(), g.key, "sam"); err != nil {
+		t.Fatal(err)
+	}
+	for next := g.clock.now(); !next.IsZero(); {
+		epoch, err := g.leases.Claim(t.Context(), provision.DiscoveryKind, g.key.String(), "test", time.Minute)
+		g.must(err)
+		next, err = g.engine.AdvanceDiscovery(t.Context(), g.key.String(), epoch)
+		g.must(err)
+	}
+	newest, complete, err := g.engine.LastDiscoveries(t.Context(), g.key, provision.GroupKind)
+	if err != nil || newest.State != provision.DiscoveryDone || complete.Accounts != 1 {
+		t.Errorf("groups: %+v, %+v, %v", newest, complete, err)
 	}
 }
 

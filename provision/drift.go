@@ -358,14 +358,20 @@ func (d *driftFinder) compareMembers(ctx context.Context, one *Drift, o TargetOb
 
 // reportGroupsWithoutMembers reports the groups that showed no members. If the application has
 // shown no members of any group, it may not be able to show them. Then reportGroupsWithoutMembers
-// reports no removed members.
+// asks about one member of each group, and reports no removed members if the application cannot be
+// asked, or has the member.
 func (d *driftFinder) reportGroupsWithoutMembers(ctx context.Context) error {
-	if len(d.groupsWithoutMembers) > 0 && !d.showsMembers {
-		d.report.Notes = append(d.report.Notes, "The application shows no members of groups, so memberships were not compared.")
-	}
+	isNoted := false
 	for _, one := range d.groupsWithoutMembers {
 		if !d.showsMembers {
-			one.Removed = nil
+			has, err := d.r.groups.target.HasMember(ctx, one.TargetID, one.Removed[0])
+			if err != nil || has {
+				one.Removed = nil
+			}
+			if one.Removed == nil && !isNoted {
+				isNoted = true
+				d.report.Notes = append(d.report.Notes, "The application shows no members of groups, so memberships were not compared.")
+			}
 		}
 		if err := d.add(ctx, one); err != nil {
 			return err

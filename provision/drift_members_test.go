@@ -160,6 +160,19 @@ func TestReassertOfMembers(t *testing.T) {
 	})
 }
 
+// TestAnEmptiedGroupIsDrift empties the only group at the site, so that no group shows a member.
+func TestAnEmptiedGroupIsDrift(t *testing.T) {
+	t.Parallel()
+	g := newDriftedGroup(t, storetest.New(t))
+	for _, id := range g.accounts[:4] {
+		g.change(false, id)
+	}
+	report, found := g.drift()
+	if report.Members != 4 || len(found[g.group].Removed) != 4 {
+		t.Errorf("report %+v, %+v", report, found)
+	}
+}
+
 // TestTheGuardJudgesStrangers adds many accounts to a group. A plan shows that more of them would be
 // removed than the guard lets through, and its approval removes them.
 func TestTheGuardJudgesStrangers(t *testing.T) {

@@ -807,3 +807,57 @@ func TestSecondApprovalProtectsTheRules(t *testing.T) {
 	}
 	g.must(edit("cli", func(s *provision.Settings) { s.Rules = provision.RulesEntra }))
 }
+
+// TestTheGuardHoldsTheEndOfAGroup assigns people through a group only. Then the group's assignment
+// ends, by one change.
+func TestTheGuardHoldsTheEndOfAGroup(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(g *guarded, group string) error{
+		"unassigned": func(g *guarded, group string) error {
+			_, err := g.handle.Unassign(g.t.Context(), g.acme.ID, []string{group}, "cli")
+			return err
+		},
+		"deleted": func(g *guarded, group string) error {
+			_, err := g.handle.SoftDeleteGroup(g.t.Context(), group, "cli")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				g := newGuarded(t, db, 30)
+				var groups []string
+				for i, members := range [][]string{g.ids[:3], g.ids[3:]} {
+					made, _, err := g.handle.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": fmt.Sprintf("Group %d", i)}}, "cli")
+					g.must(err)
+					_, err = g.handle.AddMembers(t.Context(), made.ObjectID, members, "cli")
+					g.must(err)
+					_, err = g.handle.Assign(t.Context(), g.acme.ID, []string{made.ObjectID}, "cli")
+					g.must(err)
+					groups = append(groups, made.ObjectID)
+				}
+				_, err := g.jobs.Edit(t.Context(), g.key, func(s *provision.Settings) { s.Scope = provision.AssignedOnly }, "cli")
+				g.must(err)
+				g.cycle()
+				g.wantActive("assigned through groups", 30)
+				g.must(end(g, groups[0]))
+				g.cycle()
+				g.wantActive("after the end of a group of three", 27)
+				g.nothingHeld("after the end of a group of three")
+				g.clock.advance(25 * time.Hour)
+				g.must(end(g, groups[1]))
+				g.block(t.Context(), g.ids[29]) // a single leaver is not held behind the group
+				g.cycle()
+				g.wantActive("after the end of the other group", 26)
+				held := g.held()
+				if held.Count < 26 || !strings.Contains(held.Words, "Group 1 by ") {
+					t.Errorf("held: %+v", held)
+				}
+				_, err = g.jobs.Approve(t.Context(), g.key, held.ID, held.Batch, "cli")
+				g.must(err)
+				g.cycle()
+				g.wantActive("after the approval", 0)
+			})
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/source"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/expr"
@@ -116,6 +117,10 @@ func TestGroupsAsASource(t *testing.T) {
 			}
 			got.Edges[i].Cursor = ""
 		}
+		if last := got.Edges[len(got.Edges)-1]; !strings.HasPrefix(last.Cause, event.ImportCause) || got.Edges[0].Cause != "" {
+			t.Errorf("the end of a group has the cause %q, and a single member %q", last.Cause, got.Edges[0].Cause)
+		}
+		got.Edges[len(got.Edges)-1].Cause = ""
 		if diff := cmp.Diff([]provision.Edge{
 			{Group: outer.ObjectID, Member: people["ada"], Kind: provision.UserKind},
 			{Group: outer.ObjectID, Member: people["bo"], Kind: provision.UserKind},

@@ -58,7 +58,7 @@ func trail() map[string]trailRow {
 		"token.created": {"command", ""}, "token.revoked": {"command", "live"},
 		"sign_in.link_created": {"command", ""}, "sign_in.link_used": {"person", ""}, "sign_in.link_refused": {"anybody", ""},
 		"page.refused":      {"anybody person", ""},
-		"directory.created": {"command", ""}, "directory.renamed": {"command", "name"}, "directory.changed": {"command", "default domain"}, "directory.deleted": {"command", ""}, "directory.imported": {"command", ""},
+		"directory.created": {"command", ""}, "directory.renamed": {"command", "name"}, "directory.changed": {"command", "default domain"}, "directory.deleted": {"command", ""}, "directory.imported": {"command", ""}, "directory.group_changed": {"command", ""},
 		"application.created": {"command", ""}, "application.renamed": {"command", "name"}, "application.deleted": {"command", ""},
 		"application.role_created": {"command", "value"}, "application.role_changed": {"command", "displayName"}, "application.role_deleted": {"command", ""},
 		"assignment.added": {"command", ""}, "assignment.changed": {"command", "role"}, "assignment.removed": {"command", ""},

@@ -378,9 +378,9 @@ func (f *filter) matches(object map[string]any) bool {
 	}
 }
 
-// matchesNull reports whether a comparison is true. It is for a comparison with null, or of a
-// property without a value. missing says whether the property has no value. An empty string counts
-// as no value.
+// matchesNull reports whether a comparison is true if the filter compares with null, or if the
+// property has no value. missing says whether the property has no value. A filter that compares with
+// an empty string means null, too.
 func (f *filter) matchesNull(missing bool) bool {
 	same := missing && (f.value == nil || f.value == "")
 	switch f.op {

@@ -142,7 +142,8 @@ func (c *call) renderJob() (job, error) {
 	}
 	if out.Status.LastSuccess != nil {
 		out.Status.SteadyStateLastAchieved = out.Status.LastSuccess.TimeEnded
-		if out.Status.LastSuccess.ExportsCount > 0 {
+		out.Status.LastSuccessWithExports = executionOf(r.State.LastSent)
+		if out.Status.LastSuccess.ExportsCount > 0 { // also of a cycle before an update of Rollcall
 			out.Status.LastSuccessWithExports = out.Status.LastSuccess
 		}
 	}
@@ -173,7 +174,7 @@ func executionOf(c *provision.CycleReport) *execution {
 	if c == nil {
 		return nil
 	}
-	exports := c.Created + c.Updated + c.Disabled + c.Deleted + c.MembersAdded + c.MembersRemoved
+	exports := c.Sent()
 	e := &execution{
 		ActivityIdentifier: c.ID, State: c.State, TimeBegan: formatTime(c.Started), TimeEnded: formatTime(c.Ended),
 		ImportedCount: c.Read, EntitledCount: c.Read - c.Skipped + c.Redundant, EntitledForProvisioningCount: c.Created,

@@ -823,6 +823,9 @@ func (r *run) endCycle(ctx context.Context) (next time.Time, err error) {
 		return time.Time{}, err
 	}
 	s.Phase, s.Last, s.LastGood, s.FailedRuns, s.WaitingSince = Idle, &c, &c, 0, time.Time{}
+	if c.Sent() > 0 {
+		s.LastSent = &c
+	}
 	s.ReadAll = s.ReadAll && !c.Reads
 	if s.FirstDone.IsZero() {
 		s.FirstDone = now

@@ -63,6 +63,7 @@ type work struct {
 	replaces        *Link             // the link whose account is gone, if the engine creates a new account instead
 	former          Ledger            // the ledger of the previous person, if this person takes over that person's account
 	current         scim.Resource     // the account as a read or search showed it; nil if it was not read
+	failedClauses   []string          // the clauses of the scoping filters that the object does not pass
 	doubted         bool              // whether an earlier update or deletion may have been carried out but was not recorded
 	unknownSince    time.Time         // when the request of unknown outcome was about to be sent; zero if that is not known
 	wasReadTooEarly bool              // whether the account was read so soon after an update of unknown outcome that the read does not prove the outcome
@@ -245,6 +246,9 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	}
 	for _, c := range clauses {
 		details[c.Clause] = text(c.Holds)
+		if !c.Holds {
+			w.failedClauses = append(w.failedClauses, c.Clause)
+		}
 	}
 	status, words := Success, "%s is in scope."
 	switch {

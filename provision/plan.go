@@ -345,6 +345,15 @@ func (r *run) evaluateForPlan(ctx context.Context, p *pass, ids []string) ([]*wo
 	return works, errors.Join(errs...)
 }
 
+// whyLoses says in a sentence why the object loses access, with the clauses that it does not pass.
+func (w *work) whyLoses() string {
+	why := strings.TrimSuffix(w.whyDisabled(), ".")
+	if w.assigned && !w.isPurged && len(w.failedClauses) > 0 {
+		why += ": " + strings.Join(w.failedClauses, ", ")
+	}
+	return strings.ToUpper(why[:1]) + why[1:] + "."
+}
+
 // plannedObject returns what a cycle would do with the person or group.
 func (w *work) plannedObject() PlannedObject {
 	status := statusOf(w.decision, w.result)
@@ -369,7 +378,11 @@ func (w *work) plannedObject() PlannedObject {
 		o.Changes = []Change{}
 	}
 	if o.Result == Success {
-		o.Reason = strings.Join(w.notesOnKeptValues, " ")
+		notes := w.notesOnKeptValues
+		if w.takesAway() && !w.entitled() {
+			notes = append([]string{w.whyLoses()}, notes...)
+		}
+		o.Reason = strings.Join(notes, " ")
 	}
 	o.fingerprint, o.bare, o.lane, o.Spare = w.fingerprint(), w.bareFingerprint(), w.plannedLane(), w.otherAdministrator
 	return o

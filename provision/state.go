@@ -69,6 +69,7 @@ type State struct {
 	Trial      *Quarantine  `json:"trial,omitempty"`    // the last quarantine, while a single write tests whether the target accepts writes again; otherwise nil
 	Last       *CycleReport `json:"last"`               // the last cycle that ended; nil if none has
 	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that ended without being stopped; nil if none has
+	LastSent   *CycleReport `json:"lastSent,omitempty"` // the last of these cycles that changed something at the application; nil if none has
 	FirstDone  time.Time    `json:"firstDone,omitzero"` // when the first complete cycle ended; zero if none has
 	FailedRuns int          `json:"failedCycles"`       // how many attempts in a row ended in quarantine
 }
@@ -118,6 +119,11 @@ type CycleReport struct {
 	Waiting        int       `json:"waiting,omitempty"` // how many objects were still on the work list when the cycle ended
 	State          string    `json:"state"`             // Succeeded, EntryLevelErrors or Failed
 	Error          string    `json:"error,omitempty"`
+}
+
+// Sent returns how many operations the cycle has sent that changed something at the application.
+func (c CycleReport) Sent() int {
+	return c.Created + c.Updated + c.Disabled + c.Deleted + c.MembersAdded + c.MembersRemoved
 }
 
 // Final states of a cycle, in Graph's spelling.

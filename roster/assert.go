@@ -42,7 +42,7 @@ type Asserted struct {
 	Title       string
 	Department  string
 
-	Ticket   Ticket // the request and the assertion that the sign-in uses up; may be zero
+	Ticket   Ticket // the sign-in request and the assertion, each of which can be used only once; may be zero
 	Session  Origin // how the identity provider identifies the session
 	Protocol string // the name of the sign-in protocol, for the audit trail; empty means SAML
 

@@ -224,16 +224,16 @@ func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.R
 	return r.keepIdentity(rt, d, rec, old)
 }
 
-// settleRole sets the role of the draft. It keeps the role was, unless the site lets SCIM set roles
-// and the request names a role. So a mistake in an attribute mapping of the identity provider never
+// settleRole sets the role of the draft. The role before the change stays, unless the site lets SCIM
+// set roles and the request names a role. So a mistake in an attribute mapping of the identity provider never
 // takes a role away.
-func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
-	d.role = was
+func (r *Roster) settleRole(d *draft, before Role, old scim.Resource) {
+	d.role = before
 	asked := d.doc.String("userType")
 	wanted, known := ParseRole(asked)
 	switch {
-	case asked == "" || wanted == was:
-	case !known && !r.showsRole(was):
+	case asked == "" || wanted == before:
+	case !known && !r.showsRole(before):
 		// The value names no role, because the application uses userType for its own kinds of
 		// users, such as "Employee". It is stored as sent, and the role stays.
 		if r.site.ManageRoles && asked != old.String("userType") {
@@ -248,7 +248,7 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 		d.role = wanted
 	}
 	switch {
-	case r.showsRole(d.role) || d.role != was || wanted == was && asked != "":
+	case r.showsRole(d.role) || d.role != before || wanted == before && asked != "":
 		d.doc["userType"] = string(d.role)
 	case asked != "" && old.String("userType") != "":
 		d.doc["userType"] = old["userType"]

@@ -50,7 +50,8 @@ func (r *Roster) Indexing(ctx context.Context) ([]Indexing, error) {
 	return all, nil
 }
 
-// Advance indexes a few thousand resources of the site whose id is the key. It returns the time at
+// Advance does a part of the work that the lease with this key stands for, as package runner calls
+// it: it indexes a few thousand resources of the site whose id is the key. It returns the time at
 // which it must be called again, or the zero time if nothing is left to do.
 func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	for range transactionsPerAdvance {

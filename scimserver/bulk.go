@@ -631,8 +631,9 @@ func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessa
 	return withholdFrom(members, "", circular)
 }
 
-// withholdFrom is withhold for the members of a resource or of one of its extensions. prefix is the
-// beginning of the paths of the withheld parts.
+// withholdFrom divides the JSON members of a resource, or of one of its extensions: now is what can
+// be written at once, and later are the parts that refer to one of the operations in circular. The
+// path of each part begins with prefix.
 func withholdFrom(members scim.Members, prefix string, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
 	kept := members[:0:0]
 	for _, m := range members {

@@ -180,7 +180,7 @@ func (x *exchange) answerEmptyList(q query) (answer, error) {
 	return x.renderListing(listing{query: q})
 }
 
-// getGroupWhileOff answers a GET of one group.
+// getGroupWhileOff answers a GET of one group at a site where groups are switched off.
 func (x *exchange) getGroupWhileOff() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups.", truncate(x.resourceID()))

@@ -227,7 +227,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		found := attributeCompletion("", "=")
 		found.unfinished = true
 		return found, true
-	case "", "ACCOUNT", "DELIVERY", "PLACE", "URL", "--url", "--overlap", "--before", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--issuer", "--client-id", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--delete-threshold", "--admin", "--name", "--expires",
+	case "", "ACCOUNT", "DELIVERY", "PLACE", "URL", "--url", "--overlap", "--before", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--issuer", "--client-id", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--delete-threshold", "--cycle-id", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle", "--smtp-url", "--mail-from", "--operator-issuer", "--operator-client-id":
 		return completion{}, true
 	}

@@ -471,8 +471,8 @@ func (c *command) memberRemove() *cobra.Command {
 	return cmd
 }
 
-// changeMembers returns the function of a command that adds or removes members. The arguments or a
-// file name the members.
+// changeMembers returns the function of a command that adds or removes members. The members are
+// given as arguments, or listed in a file.
 func (c *command) changeMembers(file *string, remove bool) func(*cobra.Command, []string) error {
 	return c.withGroup(func(cmd *cobra.Command, _ *services, h *directory.Handle, g directory.Group, members []string) error {
 		ctx := cmd.Context()

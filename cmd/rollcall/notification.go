@@ -58,7 +58,7 @@ type recipientJSON struct {
 	Application string   `json:"application,omitempty"`
 	Topics      []string `json:"topics"`
 	State       string   `json:"state"`
-	Waiting     int      `json:"waiting"`
+	Waiting     int      `json:"waiting"` // how many messages wait to be sent
 	AddedBy     string   `json:"addedBy"`
 	Added       string   `json:"added"`
 	LastSent    string   `json:"lastSent,omitempty"`

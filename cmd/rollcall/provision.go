@@ -444,16 +444,27 @@ func cycleWords(state string) string {
 }
 
 func (c *command) provisionLog() *cobra.Command {
-	var status, action string
+	var status, action, since, until, cycle string
 	var limit int
 	cmd := &cobra.Command{
 		Use: "log DIRECTORY APP [PERSON]", Short: "Show the provisioning logs, newest first", Args: between(2, "DIRECTORY", "APP", "PERSON"),
+		Long: `Shows the provisioning logs, newest first. PERSON is a name or a part of one, an id of the
+directory or of the application, or an error code.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			if limit < 1 {
 				return usagef(cmd, "--limit is 1 or more, not %d", limit)
 			}
-			q := provision.LogQuery{Limit: min(limit, 500)}
+			q := provision.LogQuery{Limit: min(limit, 500), Cycle: cycle}
 			var err error
+			if q.From, err = readMoment(cmd, "since", since, 0); err != nil {
+				return err
+			}
+			if q.Until, err = readMoment(cmd, "until", until, 1); err != nil {
+				return err
+			}
+			if !q.From.IsZero() && !q.Until.IsZero() && !q.From.Before(q.Until) {
+				return usagef(cmd, "--since %s is not before --until %s", since, until)
+			}
 			if status != "" {
 				if q.Status, err = parseOneOf(cmd, "status", status, provision.Success, provision.Warning, provision.Failure, provision.Skipped); err != nil {
 					return err
@@ -494,6 +505,9 @@ func (c *command) provisionLog() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&status, "status", "", "only success, warning, failure or skipped")
 	cmd.Flags().StringVar(&action, "action", "", "only create, update, disable, delete or other")
+	cmd.Flags().StringVar(&since, "since", "", "only entries from this day (2026-11-29, in UTC) or time (2026-11-29T08:00:00Z) on")
+	cmd.Flags().StringVar(&until, "until", "", "only entries up to this day, with the day itself, or before this time")
+	cmd.Flags().StringVar(&cycle, "cycle-id", "", "only entries of the cycle with this id, as --json shows it")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many entries")
 	return cmd
 }

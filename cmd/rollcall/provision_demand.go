@@ -21,8 +21,8 @@ func (c *command) provisionOnDemand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "on-demand DIRECTORY APP [PERSON...]", Short: "Provision people or groups now, and show each step", Args: atLeast("DIRECTORY", "APP"),
 		Long: `Provisions the people and groups that are named, ahead of everybody else, and shows
-what each step saw. Of a group, its direct members are provisioned too. The rules are
-those of a cycle. It works whether provisioning is started or paused, and while a
+what each step saw. Of a group, its direct members are provisioned too; it may have up to
+500. The rules are those of a cycle. It works whether provisioning is started or paused, and while a
 server works on the job. Each account is read and compared, also if nothing changed.
 
 Exit codes: 0 if all is done; 1 if a person or group failed; 3 if one has to wait, if an

@@ -17,7 +17,7 @@ type jobJSON struct {
 	Application  string              `json:"application"`
 	Code         string              `json:"code"`
 	Linked       int                 `json:"linked"`
-	Pending      int                 `json:"pending"`
+	Pending      int                 `json:"pending"` // how many people and groups wait to be worked on
 	OldestChange time.Time           `json:"oldestChange,omitzero"`
 	LastCycle    time.Time           `json:"lastCycle,omitzero"` // when the last cycle ended
 	Concerns     []provision.Concern `json:"concerns"`

@@ -314,12 +314,12 @@ than the one who made the plan approves it on its page.`,
 			if takes+ends > 0 {
 				var what []string
 				if takes > 0 {
-					what = append(what, phrase.Count(takes, "operation disables or deletes", "operations disable or delete"))
+					what = append(what, phrase.Count(takes, "operation that disables or deletes", "operations that disable or delete"))
 				}
 				if ends > 0 {
 					what = append(what, phrase.Count(ends, "removal of a member", "removals of members"))
 				}
-				question := fmt.Sprintf("Plan %s takes access away: %s of %s at %s.", p.Short(), strings.Join(what, ", "), h.Directory.Name, app.Name)
+				question := fmt.Sprintf("Plan %s of %s for %s takes access away: %s.", p.Short(), h.Directory.Name, app.Name, strings.Join(what, ", "))
 				if err := c.confirm(cmd, yes, question, p.Hash[:min(6, len(p.Hash))]); err != nil {
 					return err
 				}

@@ -20,7 +20,7 @@ type webhookJSON struct {
 	Application     string   `json:"application,omitempty"`
 	Topics          []string `json:"topics"`
 	State           string   `json:"state"`
-	Waiting         int      `json:"waiting"`
+	Waiting         int      `json:"waiting"` // how many deliveries wait to be sent
 	AddedBy         string   `json:"addedBy"`
 	Added           string   `json:"added"`
 	LastSent        string   `json:"lastSent,omitempty"`

@@ -861,3 +861,35 @@ func TestTheGuardHoldsTheEndOfAGroup(t *testing.T) {
 		})
 	}
 }
+
+// TestAPlanSaysWhySomebodyLosesAccess blocks one person, and leaves another out by a filter.
+func TestAPlanSaysWhySomebodyLosesAccess(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, storetest.New(t), 30)
+	g.block(t.Context(), g.ids[29])
+	why := map[string]string{}
+	plan := func() {
+		_, err := g.engine.Plan(t.Context(), g.key, func(o provision.PlannedObject) error {
+			if o.Action == provision.Disable {
+				why[o.ObjectID] = o.Reason
+			}
+			return nil
+		})
+		g.must(err)
+	}
+	plan()
+	g.filter(clause("userPrincipalName", "NOT EQUALS", "user028@contoso.example"))
+	plan()
+	if why[g.ids[29]] != "Blocked from sign-in in the directory." || !strings.HasPrefix(why[g.ids[28]], "No longer in the scoping filters: ") || !strings.Contains(why[g.ids[28]], "userPrincipalName") {
+		t.Errorf("reasons: %q", why)
+	}
+	if got := g.report().State; got.LastSent == nil || got.LastSent.Created != 30 {
+		t.Errorf("the last cycle that sent something: %+v", got.LastSent)
+	}
+	g.cycle()
+	sent := g.report().State.LastSent
+	g.cycle() // nothing is left to do
+	if again := g.report().State; sent == nil || sent.Disabled == 0 || again.LastSent == nil || again.LastSent.ID != sent.ID || again.LastGood.ID == sent.ID {
+		t.Errorf("after a cycle that sent nothing: %+v, before: %+v", again.LastSent, sent)
+	}
+}
